@@ -1,0 +1,91 @@
+# One word per habit; `make` alone lists them. Each does its own set-up in $(VENV), once:
+# the files $(VENV)/.made-* say what is done, and are older than setup.py when it changed.
+
+PYTHON ?= python3
+VENV ?= .venv
+ADDR ?= 127.0.0.1:8000
+ARGS ?=
+
+BIN = $(VENV)/bin/python
+PIP = $(BIN) -m pip --quiet --disable-pip-version-check
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+NODE_MODULES = tests/node/node_modules/.made
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format types bench dist clean
+
+help: ## this list
+	@echo 'make WORD, where WORD is one of'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	    while IFS='|' read -r word text; do printf '  %-9s %s\n' "$$word" "$$text"; done
+	@echo
+	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV)'
+
+demo: $(VENV)/.made-package ## serve the demo in the foreground (ADDR=127.0.0.1:8000)
+	$(BIN) demo/manage.py migrate --verbosity 0
+	$(BIN) demo/manage.py runwsserver $(ADDR)
+
+test: $(VENV)/.made-test $(NODE_MODULES) ## run the tests (ARGS="-k echo" goes to pytest)
+	$(BIN) -m pytest $(ARGS)
+
+test-all: ## run the tests on every supported Python found here, each in a venv of its own
+	@for version in 3.10 3.11 3.12 3.13; do \
+	    if python$$version --version >/dev/null 2>&1; then \
+	        $(MAKE) test PYTHON=python$$version VENV=$(VENV)-$$version || exit 1; \
+	    else \
+	        echo "No python$$version here: not tested on it."; \
+	    fi; \
+	done
+
+lint: $(VENV)/.made-lint ## look for mistakes and for other than the common format
+	$(BIN) -m ruff check
+	$(BIN) -m ruff format --check
+
+format: $(VENV)/.made-lint ## mend what `make lint` finds, as far as a tool can
+	$(BIN) -m ruff check --fix
+	$(BIN) -m ruff format
+
+types: $(VENV)/.made-lint ## check the package's types, strictly
+	$(BIN) -m mypy
+
+bench: $(VENV)/.made-bench ## measure the demo's server against its peers
+	$(BIN) -m bench $(ARGS)
+
+dist: $(VENV)/.made-lint ## build the sdist, and the wheel from it, in dist/
+	rm -rf dist
+	$(BIN) -m build
+
+clean: ## remove all that was built or installed here, the demo's database too
+	rm -rf $(VENV) $(VENV)-3.* build dist *.egg-info tests/node/node_modules
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis demo/*.sqlite3*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Named after its Python, so that another PYTHON makes it anew.
+$(VENV)/.made-$(VERSION):
+	@command -v $(PYTHON) >/dev/null || \
+	    { echo 'There is no $(PYTHON) here. Name a Python: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo 'Python 3.10 or later is needed, and $(PYTHON) is $(VERSION).' \
+	           'Name another: make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo '$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.made-package: setup.py $(VENV)/.made-$(VERSION)
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.made-test $(VENV)/.made-lint $(VENV)/.made-bench: $(VENV)/.made-%: setup.py $(VENV)/.made-$(VERSION)
+	$(PIP) install --editable '.[$*]'
+	@touch $@
+
+# Node's client is one of several: without npm, or without a network, its tests skip.
+$(NODE_MODULES): tests/node/package-lock.json
+	@if ! command -v npm >/dev/null; then \
+	    echo "No npm here: the tests with Node's ws will skip."; \
+	elif (cd tests/node && npm ci --silent --no-audit --no-fund --no-progress); then \
+	    touch $@; \
+	else \
+	    echo "npm failed: the tests with Node's ws will skip."; \
+	fi

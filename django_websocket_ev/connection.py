@@ -1,0 +1,551 @@
+"""One open WebSocket on an eventlet hub: reading, writing, closing.
+
+The hub feeds the connection. One persistent listener reads what there is, hands
+it to the receiver, answers control frames and queues whole messages; it switches
+to the view's green thread only where that waits. Bytes are written from wherever
+they arise: what the kernel does not take at once goes to a buffer that the hub
+drains.
+
+Two rules keep this sound. A hub callback never blocks and never raises. And only
+the hub's own greenlet switches to a green thread that waits: everybody else
+changes the state and calls ``_settle``, which gets there by way of the hub.
+
+A connection is *open*, then *closed* (a Close frame went one way or the other;
+nothing more may be sent, the closing handshake goes on), then *over* (the socket
+is not touched any more and belongs to the server again).
+"""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections import deque
+from socket import SHUT_WR, SO_LINGER, SOL_SOCKET
+from struct import pack
+from typing import TYPE_CHECKING, Any
+
+from django_websocket_ev.bootstrap import quiet
+from django_websocket_ev.exceptions import ConnectionClosed
+from django_websocket_ev.protocol import close as codes
+from django_websocket_ev.protocol import frames
+from django_websocket_ev.protocol.receiver import Close, Ping, Receiver
+from django_websocket_ev.transport import set_no_delay
+
+with quiet():
+    from eventlet import getcurrent, hubs, sleep
+    from eventlet.green.ssl import GreenSSLSocket
+    from eventlet.greenio import GreenSocket
+    from eventlet.support.greenlets import GreenletExit
+    from eventlet.wsgi import WSGI_LOCAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_websocket_ev.conf import Options
+
+__all__ = ["Connection", "GreenletExit", "can_carry", "close_all", "open_connections"]
+
+#: Bytes to ask of the kernel at a time.
+READ_SIZE = 65536
+
+#: Reads of a TLS socket in one hub turn, so that none holds up the others.
+_TLS_READS = 16
+
+#: A green thread that sends and never waits gives way each time it has sent so many.
+_TURN = 64
+
+_UNLIMITED = 2**31
+
+_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+#: Every connection that is not over, for a server that stops.
+open_connections: set[Connection] = set()
+
+
+def can_carry(sock: object) -> bool:
+    """Whether ``sock`` is a green one, which a WebSocket needs."""
+    return isinstance(sock, (GreenSocket, GreenSSLSocket))
+
+
+def close_all(code: int) -> None:
+    """Begin the closing handshake on every open WebSocket of the process."""
+    for connection in list(open_connections):
+        connection.close(code)
+
+
+class Connection:
+    """One WebSocket after its handshake.
+
+    ``sock`` stays the server's: it is neither closed here nor read by anybody
+    else until :meth:`finish` returns. ``pending`` are bytes that came behind
+    the handshake; a peer that did not live to see it end is not ``alive``.
+    """
+
+    __slots__ = (
+        "_close_received",
+        "_close_sent",
+        "_close_timeout",
+        "_feed",
+        "_finisher",
+        "_hub",
+        "_listener",
+        "_max_queue",
+        "_outgoing",
+        "_over",
+        "_pong_due",
+        "_queue",
+        "_recv",
+        "_send",
+        "_send_timeout",
+        "_senders",
+        "_sock",
+        "_switch",
+        "_timer",
+        "_waiter",
+        "_write_limit",
+        "_write_listener",
+        "close_code",
+        "close_reason",
+        "closed",
+        "messages_in",
+        "messages_out",
+    )
+
+    def __init__(
+        self, sock: Any, options: Options, pending: bytes = b"", *, alive: bool = True
+    ) -> None:
+        self.closed = False
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self.messages_in = 0
+        self.messages_out = 0
+        self._max_queue = options.max_queue
+        self._write_limit = options.write_limit
+        self._send_timeout = options.send_timeout
+        self._close_timeout = options.close_timeout
+        self._feed = Receiver(options.max_message_size).feed
+        self._queue: deque[str | bytes] = deque()
+        self._waiter: Any = None
+        self._outgoing = bytearray()
+        self._senders: deque[Any] = deque()
+        self._pong_due: bytes | None = None
+        self._close_sent = False
+        self._close_received = False
+        self._over = False
+        self._finisher: Any = None
+        self._timer: Any = None
+        self._write_listener: Any = None
+        self._hub: Any = hubs.get_hub()
+        self._switch = self._hub.switch
+        self._sock = sock
+        set_no_delay(sock)
+        on_readable: Callable[[int], None]
+        if isinstance(sock, GreenSocket):
+            self._recv, self._send = sock.fd.recv, sock.fd.send
+        else:
+            sock.setblocking(False)
+            self._recv, self._send = sock.recv, sock.send
+        self._listener: Any = None
+        open_connections.add(self)
+        if not alive:
+            self._end(codes.ABNORMAL_CLOSURE)
+            return
+        if pending:
+            self._receive(pending)
+        if not self._is_full():
+            self._listen()
+
+    # Reading: the hub's side.
+
+    def _listen(self) -> None:
+        if self._listener is None and not self._over:
+            tls = isinstance(self._sock, ssl.SSLSocket)
+            callback = self._on_readable_tls if tls else self._on_readable
+            self._listener = self._hub.add(
+                self._hub.READ, self._sock.fileno(), callback, self._on_obsolete, None
+            )
+            if tls:
+                # No poll reports the bytes that TLS has decrypted already.
+                self._hub.schedule_call_global(0, callback, 0)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._hub.remove(self._listener)
+            self._listener = None
+
+    def _on_readable(self, _fd: int) -> None:
+        if self._over:
+            return
+        try:
+            data = self._recv(READ_SIZE)
+        except _WOULD_BLOCK:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._receive(data)
+        else:
+            self._end(codes.ABNORMAL_CLOSURE)
+        # The common case of _settle, written out: this is the hot path.
+        waiter = self._waiter
+        if waiter is not None and self._queue:
+            self._waiter = None
+            try:
+                waiter.switch(self._queue.popleft())
+            except Exception:
+                self._hub.squelch_generic_exception(sys.exc_info())
+        elif self.closed:
+            self._settle()
+
+    def _on_readable_tls(self, fd: int) -> None:
+        for _ in range(_TLS_READS):
+            if self._over or self._listener is None:
+                return
+            try:
+                data = self._recv(READ_SIZE)
+            except _WOULD_BLOCK:
+                return
+            except (OSError, ValueError):
+                data = b""
+            if data:
+                self._receive(data)
+            else:
+                self._end(codes.ABNORMAL_CLOSURE)
+            self._settle()
+        self._hub.schedule_call_global(0, self._on_readable_tls, fd)
+
+    def _on_obsolete(self, _error: Exception) -> None:
+        """The hub found the descriptor in other hands: it was closed under us."""
+        self._listener = None
+        self._write_listener = None
+        self._end(codes.ABNORMAL_CLOSURE)
+        self._settle()
+
+    def _receive(self, data: bytes) -> None:
+        """Take bytes in: queue the messages, act on the rest."""
+        queue = self._queue
+        for event in self._feed(data, self._max_queue - len(queue)):
+            kind = event.__class__
+            if kind is str or kind is bytes:
+                if not self.closed:
+                    self.messages_in += 1
+                    queue.append(event)  # type: ignore[arg-type]
+            elif kind is Ping:
+                self._pong(event.payload)  # type: ignore[union-attr]
+            elif kind is Close:
+                self._on_close(event.code, event.reason)  # type: ignore[union-attr]
+            elif kind is codes.ProtocolError:
+                self._close_received = True  # nothing that follows has a meaning
+                self.close(event.code, event.reason)  # type: ignore[union-attr]
+        if len(queue) >= self._max_queue:
+            self._stop_listening()
+
+    def _on_close(self, code: int, reason: str) -> None:
+        """Answer the peer's Close frame, RFC 6455 §5.5.1, or take it as an answer."""
+        self._close_received = True
+        self._mark_closed(code, reason)
+        if self._close_sent:
+            self._after_flush()
+        else:
+            self._send_close(b"" if code == codes.NO_STATUS_RECEIVED else code.to_bytes(2, "big"))
+
+    def _is_full(self) -> bool:
+        return len(self._queue) >= self._max_queue
+
+    def _resume(self) -> None:
+        """Read on, first what the receiver had to leave."""
+        while not self._is_full():
+            before = len(self._queue)
+            self._receive(b"")
+            if len(self._queue) == before:
+                break
+        if not self._is_full():
+            self._listen()
+
+    # Reading: the view's side.
+
+    def wait(self, timeout: float | None = None) -> str | bytes | None:
+        """Return the next message, None once there is none left and the socket is closed."""
+        queue = self._queue
+        if queue:
+            message = queue.popleft()
+            if self._listener is None and len(queue) <= self._max_queue // 2:
+                self._resume()
+            return message
+        if self.closed:
+            return None
+        if self._waiter is not None:
+            raise RuntimeError(
+                "another green thread is in wait() on this WebSocket already: let one"
+                " receive, and hand over what it gets, for example with a queue.Queue"
+            )
+        current = self._waiter = getcurrent()
+        timer = None
+        if timeout is not None:
+            timer = self._hub.schedule_call_global(
+                max(0, timeout), self._time_out, current, timeout
+            )
+        try:
+            result: str | bytes | None = self._switch()
+            return result
+        finally:
+            # Whoever switched to us has cleared this, an exception has not.
+            if self._waiter is current:
+                self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _time_out(self, waiter: Any, timeout: float) -> None:
+        if self._waiter is waiter:
+            self._waiter = None
+            waiter.throw(TimeoutError(f"no message within {timeout} seconds"))
+
+    def count(self) -> int:
+        """Return how many messages are queued; gives way to others where none is."""
+        if not self._queue:
+            sleep(0)
+        return len(self._queue)
+
+    # Writing.
+
+    def write(self, frame: bytes) -> None:
+        """Send the frame of a message.
+
+        Blocks the calling green thread while more than ``write_limit`` bytes
+        wait for the client. Raises ConnectionClosed.
+        """
+        if self.closed:
+            raise self._error()
+        if len(self._outgoing) > self._write_limit or self._senders:
+            self._wait_for_room()
+        self._put(frame)
+        if self._over:
+            raise self._error()
+        self.messages_out += 1
+        if not self.messages_out % _TURN:
+            sleep(0)
+
+    def _put(self, frame: bytes) -> None:
+        """Hand bytes to the kernel, or to the buffer behind those that wait already."""
+        if self._outgoing:
+            self._outgoing += frame
+            return
+        try:
+            sent = self._send(frame)
+        except _WOULD_BLOCK:
+            sent = 0
+        except OSError:
+            self._on_broken()
+            return
+        if sent < len(frame):
+            self._outgoing += memoryview(frame)[sent:]
+            self._write_listener = self._hub.add(
+                self._hub.WRITE, self._sock.fileno(), self._on_writable, self._on_obsolete, None
+            )
+
+    def _on_writable(self, _fd: int) -> None:
+        if self._over:
+            return
+        try:
+            sent = self._send(self._outgoing)
+        except _WOULD_BLOCK:
+            return
+        except OSError:
+            self._on_broken()
+        else:
+            del self._outgoing[:sent]
+            if not self._outgoing:
+                self._outgoing = bytearray()  # a large buffer would stay as large
+                self._stop_writing()
+                self._after_flush()
+        self._settle()
+
+    def _on_broken(self) -> None:
+        """A write failed. What the peer said before it left may still be there."""
+        while not self._over and not self._is_full():
+            try:
+                data = self._recv(READ_SIZE)
+            except (OSError, ValueError):
+                break
+            if not data:
+                break
+            # No answer can be sent any more.
+            self._close_sent = True
+            self._receive(data)
+        self._end(codes.ABNORMAL_CLOSURE)
+        self._settle()
+
+    def _stop_writing(self) -> None:
+        if self._write_listener is not None:
+            self._hub.remove(self._write_listener)
+            self._write_listener = None
+
+    def _wait_for_room(self) -> None:
+        current = getcurrent()
+        timer = self._hub.schedule_call_global(self._send_timeout, self._abort)
+        self._senders.append(current)
+        try:
+            self._switch()
+        finally:
+            timer.cancel()
+            if current in self._senders:
+                self._senders.remove(current)
+        if self.closed:
+            raise self._error()
+
+    def _has_room(self) -> bool:
+        return self.closed or len(self._outgoing) <= self._write_limit // 2
+
+    def ping(self, payload: bytes) -> None:
+        """Send a Ping frame (§5.5.2)."""
+        if self.closed:
+            raise self._error()
+        self._put(frames.build_frame(frames.PING, payload))
+
+    def _pong(self, payload: bytes) -> None:
+        """Answer a Ping; behind a full buffer only the last one counts (§5.5.3)."""
+        if self._outgoing:
+            self._pong_due = payload
+        elif not self._close_sent:
+            self._put(frames.build_frame(frames.PONG, payload))
+
+    def _error(self) -> ConnectionClosed:
+        return ConnectionClosed(self.close_code or codes.ABNORMAL_CLOSURE, self.close_reason)
+
+    # Closing.
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake; a second call does nothing.
+
+        Raises ValueError for a code or a reason that cannot be sent.
+        """
+        payload = codes.build_payload(code, reason)
+        if self.closed:
+            return
+        self._mark_closed(code, reason)
+        self._send_close(payload)
+        self._resume()  # the peer's Close is to come, however full the queue was
+        self._settle()
+
+    def _mark_closed(self, code: int, reason: str = "") -> None:
+        """From the first Close frame on, or the loss of the peer, nothing is queued."""
+        if not self.closed:
+            self.closed = True
+            self.close_code = code
+            self.close_reason = reason
+            self._max_queue = _UNLIMITED
+
+    def _send_close(self, payload: bytes) -> None:
+        self._close_sent = True
+        self._put(frames.build_frame(frames.CLOSE, payload))
+        if self._outgoing:
+            self._set_timer(self._send_timeout)
+        else:
+            self._after_flush()
+
+    def _after_flush(self) -> None:
+        """Everything that was to be sent has left; see what is next."""
+        if self._over or self._outgoing:
+            return
+        if self._pong_due is not None and not self._close_sent:
+            payload, self._pong_due = self._pong_due, None
+            self._pong(payload)
+        if not self._close_sent:
+            return
+        self._set_timer(self._close_timeout)
+        if self._close_received:
+            self._shutdown()
+
+    def _shutdown(self) -> None:
+        """Tell the peer that nothing will follow. The server closes first (§7.1.1)."""
+        try:
+            if isinstance(self._sock, ssl.SSLSocket):
+                # Not the green one, which would wrap the descriptor a second time.
+                ssl.SSLSocket.unwrap(self._sock)
+        except (OSError, ValueError):
+            pass
+        try:
+            self._sock.shutdown(SHUT_WR)
+        except OSError:
+            self._end(codes.ABNORMAL_CLOSURE)
+
+    def _set_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._hub.schedule_call_global(seconds, self._abort)
+
+    def _abort(self) -> None:
+        """Give the peer up, and what waits for it."""
+        try:
+            # A close with nothing to linger for resets the connection, so the
+            # kernel does not go on offering the client what it never reads.
+            self._sock.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+        except OSError:
+            pass
+        self._end(codes.ABNORMAL_CLOSURE)
+        self._settle()
+
+    def _end(self, code: int) -> None:
+        """The connection is over; ``code`` tells why, where no Close frame did."""
+        if self._over:
+            return
+        self._over = True
+        self._mark_closed(code)
+        self._stop_listening()
+        self._stop_writing()
+        self._outgoing = bytearray()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        open_connections.discard(self)
+
+    def _settle(self) -> None:
+        """Let whoever waits see what has changed."""
+        if getcurrent() is not self._hub.greenlet:
+            self._hub.schedule_call_global(0, self._settle)
+            return
+        waiter = self._waiter
+        if waiter is not None and (self._queue or self.closed):
+            self._waiter = None
+            self._wake(waiter, self._queue.popleft() if self._queue else None)
+        while self._senders and self._has_room():
+            self._wake(self._senders.popleft())
+        if self._over and self._finisher is not None:
+            finisher, self._finisher = self._finisher, None
+            self._wake(finisher)
+
+    def _wake(self, greenlet: Any, result: str | bytes | None = None) -> None:
+        try:
+            greenlet.switch(result)
+        except Exception:  # it ended with this, and the hub is its parent
+            self._hub.squelch_generic_exception(sys.exc_info())
+
+    def drop(self) -> None:
+        """Do not wait for the peer's half of the closing handshake."""
+        self._end(codes.ABNORMAL_CLOSURE)
+        self._settle()
+
+    def finish(self) -> None:
+        """Wait for the end of the closing handshake and return the socket to the server.
+
+        The green thread that serves the request calls this last.
+        """
+        try:
+            if not self._over:
+                self._finisher = getcurrent()
+                try:
+                    self._switch()
+                finally:
+                    self._finisher = None
+        finally:
+            self._end(codes.ABNORMAL_CLOSURE)
+            self._queue.clear()
+            # The server still wants to write a response. eventlet's asks this
+            # first; any other finds the socket shut down for writing.
+            WSGI_LOCAL.already_handled = True
+            try:
+                self._sock.shutdown(SHUT_WR)
+            except OSError:
+                pass
+            if isinstance(self._sock, ssl.SSLSocket):
+                self._sock.setblocking(True)

@@ -1,0 +1,159 @@
+"""Framing: the header of a frame, masking, and building frames. RFC 6455 §5.
+
+::
+
+     0                   1                   2                   3
+     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+    +-+-+-+-+-------+-+-------------+-------------------------------+
+    |F|R|R|R| opcode|M| length (7)  | extended length (16 or 64)    |
+    +-+-+-+-+-------+-+-------------+-------------------------------+
+    | masking key (32, when M is set)         | payload ...         |
+    +-----------------------------------------+---------------------+
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from django_websocket_ev.protocol.close import PROTOCOL_ERROR, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONTINUATION: Final = 0x0
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+
+OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
+
+#: Payload bytes that a control frame may have at most (§5.5).
+MAX_CONTROL_SIZE = 125
+
+_FIN = 0x80
+_RSV = 0x70
+_MASKED = 0x80
+
+# The two bytes before a short text or binary message from a server, by length:
+# a look-up is cheaper than packing them.
+_SHORT_TEXT = [bytes((_FIN | TEXT, size)) for size in range(126)]
+_SHORT_BINARY = [bytes((_FIN | BINARY, size)) for size in range(126)]
+
+
+def xor_mask(payload: bytes, key: bytes) -> bytes:
+    """Return ``payload`` masked, or unmasked, with the 4 bytes of ``key`` (§5.3)."""
+    size = len(payload)
+    cycled = key * (size // 4 + 1)
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(cycled[:size], "little")).to_bytes(
+        size, "little"
+    )
+
+
+apply_mask: Callable[[bytes, bytes], bytes]
+try:
+    # In C, 40 times as fast for 1 MiB; the extra "speedups" brings it.
+    from websockets.speedups import apply_mask
+except ImportError:
+    apply_mask = xor_mask
+
+
+class Header(NamedTuple):
+    """What stands before a payload."""
+
+    fin: bool
+    opcode: int
+    length: int
+    mask: bytes
+    #: Bytes that the header itself takes.
+    size: int
+
+
+def parse_header(data: bytes, position: int = 0) -> Header | None:
+    """Return the header that begins at ``position`` of ``data``; None if it is not whole.
+
+    Each rule is applied to the first byte that can break it. Raises
+    :class:`ProtocolError` for a frame that no client may send: reserved bits or
+    opcodes, no mask, a length that is not minimal, a control frame that is long
+    or fragmented.
+    """
+    available = len(data) - position
+    if available < 1:
+        return None
+    first = data[position]
+    opcode = first & 0x0F
+    if first & _RSV:
+        raise ProtocolError(PROTOCOL_ERROR, "a reserved bit is set, no extension uses it")  # §5.2
+    if opcode not in OPCODES:
+        raise ProtocolError(PROTOCOL_ERROR, f"opcode {opcode} is reserved")  # §5.2
+    fin = first >= _FIN
+    if opcode >= CLOSE and not fin:
+        raise ProtocolError(PROTOCOL_ERROR, "a control frame is fragmented")  # §5.5
+    if available < 2:
+        return None
+    second = data[position + 1]
+    if second < _MASKED:
+        raise ProtocolError(PROTOCOL_ERROR, "a client's frame is not masked")  # §5.1
+    length = second & 0x7F
+    if opcode >= CLOSE and length > MAX_CONTROL_SIZE:
+        raise ProtocolError(PROTOCOL_ERROR, "a control frame has more than 125 bytes")  # §5.5
+    size = 2
+    if length == 126:
+        size = 4
+        if available < 4:
+            return None
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        if length < 126:
+            raise ProtocolError(PROTOCOL_ERROR, "a length is not minimal")  # §5.2
+    elif length == 127:
+        size = 10
+        if available < 10:
+            return None
+        length = int.from_bytes(data[position + 2 : position + 10], "big")
+        if length >> 63:
+            raise ProtocolError(PROTOCOL_ERROR, "a length has its highest bit set")  # §5.2
+        if length < 65536:
+            raise ProtocolError(PROTOCOL_ERROR, "a length is not minimal")  # §5.2
+    if available < size + 4:
+        return None
+    mask = data[position + size : position + size + 4]
+    return Header(fin, opcode, length, mask, size + 4)
+
+
+def build_text(message: str) -> bytes:
+    """Return the one unmasked frame of a text message.
+
+    Raises UnicodeEncodeError for a lone surrogate: it has no UTF-8.
+    """
+    payload = message.encode()
+    size = len(payload)
+    if size < 126:
+        return _SHORT_TEXT[size] + payload
+    return build_frame(TEXT, payload)
+
+
+def build_binary(payload: bytes) -> bytes:
+    """Return the one unmasked frame of a binary message."""
+    size = len(payload)
+    if size < 126:
+        return _SHORT_BINARY[size] + payload
+    return build_frame(BINARY, payload)
+
+
+def build_frame(
+    opcode: int, payload: bytes = b"", *, fin: bool = True, mask: bytes | None = None
+) -> bytes:
+    """Return a frame; ``mask``, four bytes, makes it a client's (§5.1)."""
+    size = len(payload)
+    first = opcode | (_FIN if fin else 0)
+    masked = 0 if mask is None else _MASKED
+    if size < 126:
+        header = bytes((first, masked | size))
+    elif size < 65536:
+        header = bytes((first, masked | 126)) + size.to_bytes(2, "big")
+    else:
+        header = bytes((first, masked | 127)) + size.to_bytes(8, "big")
+    if mask is None:
+        return header + payload
+    return header + mask + apply_mask(payload, mask)

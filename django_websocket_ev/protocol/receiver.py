@@ -1,0 +1,243 @@
+"""From a client's bytes to messages. RFC 6455 §5.4 to §5.6, §6.2 and §8.1.
+
+A :class:`Receiver` is fed whatever arrives and returns what that completes.
+Where it stands is one of three places:
+
+- between frames, with at most an unfinished header in ``_rest``;
+- inside the payload of a data frame, of which ``_missing`` bytes are to come;
+- finished, after a Close frame or an error: nothing is read any more.
+
+Across frames it holds one message in the making: its opcode and the bytes so
+far. Control frames may come between its fragments, and pass it by.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import NamedTuple
+
+from django_websocket_ev.protocol import frames
+from django_websocket_ev.protocol.close import (
+    INVALID_PAYLOAD,
+    MESSAGE_TOO_BIG,
+    PROTOCOL_ERROR,
+    ProtocolError,
+    parse_payload,
+)
+
+_utf8_decoder = codecs.getincrementaldecoder("utf-8")
+
+#: The first byte of a text message in a single frame.
+_WHOLE_TEXT = 0x80 | frames.TEXT
+
+
+class Ping(NamedTuple):
+    """A Ping frame (§5.5.2)."""
+
+    payload: bytes
+
+
+class Pong(NamedTuple):
+    """A Pong frame (§5.5.3)."""
+
+    payload: bytes
+
+
+class Close(NamedTuple):
+    """A Close frame (§5.5.1). ``code`` is 1005 where it has none."""
+
+    code: int
+    reason: str
+
+
+#: What :meth:`Receiver.feed` returns: text, binary, a control frame, or the
+#: error that ended it all.
+Event = str | bytes | Ping | Pong | Close | ProtocolError
+
+
+class Receiver:
+    """The receiving half of a server's connection.
+
+    ``max_message_size`` is the number of payload bytes that a message may have
+    over all of its fragments; None for no limit. It is applied to the lengths
+    that headers announce, so nothing above it is ever stored.
+    """
+
+    __slots__ = (
+        "_between",
+        "_decoder",
+        "_fin",
+        "_finished",
+        "_mask",
+        "_max_size",
+        "_max_whole",
+        "_message",
+        "_missing",
+        "_opcode",
+        "_rest",
+    )
+
+    def __init__(self, max_message_size: int | None = 2**20) -> None:
+        self._max_size = max_message_size
+        # A text of up to this many bytes, whole in one read, takes the short way.
+        self._max_whole = 125 if max_message_size is None else min(125, max_message_size)
+        #: Nothing is pending: no part of a frame, no fragment of a message.
+        self._between = True
+        self._finished = False
+        self._rest = b""
+        self._missing = 0
+        self._mask = b""
+        self._fin = False
+        #: The opcode of the message in the making, 0 when there is none.
+        self._opcode = 0
+        self._message: bytearray | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether a Close frame or an error has ended the stream."""
+        return self._finished
+
+    def feed(self, data: bytes, limit: int = 2**31) -> list[Event]:
+        """Take ``data`` and return the events that it completes, in order.
+
+        At most ``limit`` of them (1 or more) are messages. Bytes behind those
+        are kept for the next call, which may pass ``b""`` to go on with them.
+        An error comes as the last event, a :class:`ProtocolError` with the
+        close code that it deserves. Raises nothing.
+        """
+        # Nearly every message in the world is this: a short text, in one
+        # unfragmented frame that one read brings whole.
+        size = len(data) - 6
+        if (
+            self._between
+            and 0 <= size <= self._max_whole
+            and data[0] == _WHOLE_TEXT
+            and data[1] == 0x80 | size
+        ):
+            try:
+                return [frames.apply_mask(data[6:], data[2:6]).decode()]
+            except UnicodeDecodeError:
+                pass  # the long way says what is wrong
+        return self._feed(data, limit)
+
+    def _feed(self, data: bytes, limit: int) -> list[Event]:
+        if self._finished:
+            return []
+        if self._rest:
+            data = self._rest + data
+        events: list[Event] = []
+        messages = 0
+        position = 0
+        try:
+            while messages < limit and not self._finished:
+                if self._missing:
+                    position = self._take_payload(data, position)
+                    if self._missing:
+                        break
+                    event = self._end_of_frame()
+                else:
+                    header = frames.parse_header(data, position)
+                    if header is None:
+                        break
+                    payload_at = position + header.size
+                    if header.opcode >= frames.CLOSE:
+                        end = payload_at + header.length
+                        if len(data) < end:
+                            break
+                        position = end
+                        payload = frames.apply_mask(data[payload_at:end], header.mask)
+                        events.append(self._control(header.opcode, payload))
+                        continue
+                    position = payload_at
+                    if self._begin_frame(header):
+                        continue
+                    event = self._end_of_frame()
+                if event is not None:
+                    events.append(event)
+                    messages += 1
+        except ProtocolError as error:
+            self._finish()
+            events.append(error)
+        self._rest = b"" if self._finished else data[position:]
+        self._between = not (self._rest or self._missing or self._opcode or self._finished)
+        return events
+
+    def _begin_frame(self, header: frames.Header) -> bool:
+        """Apply the rules for data frames (§5.4), and the limit, to a header.
+
+        Returns whether a payload follows.
+        """
+        if header.opcode == frames.CONTINUATION:
+            if not self._opcode:
+                raise ProtocolError(PROTOCOL_ERROR, "a continuation frame continues nothing")
+        elif self._opcode:
+            raise ProtocolError(PROTOCOL_ERROR, "a message begins before the last one is complete")
+        stored = 0 if self._message is None else len(self._message)
+        if self._max_size is not None and stored + header.length > self._max_size:
+            raise ProtocolError(MESSAGE_TOO_BIG, f"a message has more than {self._max_size} bytes")
+        if header.opcode != frames.CONTINUATION:
+            self._opcode = header.opcode
+        self._fin = header.fin
+        self._mask = header.mask
+        self._missing = header.length
+        return header.length > 0
+
+    def _take_payload(self, data: bytes, position: int) -> int:
+        """Store what ``data`` has of the frame's payload; return where that ends."""
+        end = min(len(data), position + self._missing)
+        taken = end - position
+        if not taken:
+            return position
+        piece = frames.apply_mask(data[position:end], self._mask)
+        self._missing -= taken
+        if self._missing:
+            turn = taken % 4
+            self._mask = self._mask[turn:] + self._mask[:turn]
+        if self._message is None:
+            self._message = bytearray()
+        if self._opcode == frames.TEXT and (self._missing or not self._fin or self._decoder):
+            self._validate(piece, final=False)
+        self._message += piece
+        return end
+
+    def _validate(self, piece: bytes, *, final: bool) -> None:
+        """Refuse what cannot become UTF-8 at the first byte that shows it (§8.1)."""
+        if self._decoder is None:
+            self._decoder = _utf8_decoder()
+        try:
+            self._decoder.decode(piece, final)
+        except UnicodeDecodeError:
+            raise ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8") from None
+
+    def _end_of_frame(self) -> str | bytes | None:
+        """Return the message that the frame completes, None if fragments are to come."""
+        if not self._fin:
+            return None
+        payload = b"" if self._message is None else self._message
+        is_text = self._opcode == frames.TEXT
+        self._opcode = 0
+        self._message = None
+        self._decoder = None
+        if not is_text:
+            return bytes(payload)
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            raise ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8") from None
+
+    def _control(self, opcode: int, payload: bytes) -> Ping | Pong | Close:
+        if opcode == frames.PING:
+            return Ping(payload)
+        if opcode == frames.PONG:
+            return Pong(payload)
+        code, reason = parse_payload(payload)
+        self._finish()
+        return Close(code, reason)
+
+    def _finish(self) -> None:
+        self._finished = True
+        self._missing = 0
+        self._opcode = 0
+        self._message = None
+        self._decoder = None

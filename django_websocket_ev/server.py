@@ -1,0 +1,257 @@
+"""eventlet's wsgi server, set up for long connections, and its graceful stop.
+
+eventlet's own ``wsgi.server()`` serves 1,024 connections and lets the rest wait
+for ever, keys them by an address that all clients of a UNIX socket share, and
+does not stop while a WebSocket is open. So the loop around its HTTP handler is
+ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from django_websocket_ev.bootstrap import quiet
+from django_websocket_ev.connection import GreenletExit, close_all
+from django_websocket_ev.protocol.close import GOING_AWAY
+from django_websocket_ev.transport import OWN_SERVER
+
+with quiet():
+    import eventlet
+    from eventlet import wsgi
+    from eventlet.event import Event
+    from eventlet.greenio import shutdown_safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+logger = logging.getLogger("django_websocket_ev")
+
+#: Connections that the kernel may hold until they are accepted.
+BACKLOG = 4096
+
+#: Connections to accept before those that are open get a turn.
+_ACCEPT_TURN = 32
+
+#: Seconds that a client may take for its next request, or for the next bytes of one.
+_HTTP_TIMEOUT = 60
+
+_OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
+    """eventlet's HTTP handler, with an environ that tells the request's HTTP version."""
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        environ["SERVER_PROTOCOL"] = self.request_version
+        environ["SERVER_SOFTWARE"] = "django-websocket-ev"
+        environ[OWN_SERVER] = True
+        self.conn_state[3] = environ["PATH_INFO"]
+        return environ
+
+
+class AccessLog:
+    """What eventlet's handler takes for its log: lines for HTTP, none for WebSockets.
+
+    A WebSocket has lines of its own, written when it opens and when it closes.
+    """
+
+    #: The mark tells a request from a traceback, which comes the same way.
+    FORMAT = 'request %(status_code)s "%(request_line)s" %(status_code)s %(body_length)s'
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+
+    def info(self, message: str, *args: Any) -> None:
+        """Log one request, or the traceback of an application that failed."""
+        if not message.startswith("request "):
+            self._log.error("%s", message)
+            return
+        _, status, line = message.split(" ", 2)
+        if status != "101":
+            self._log.info("%s", line, extra={"status_code": int(status)})
+
+    def error(self, message: str, *args: Any) -> None:
+        """Log what went wrong in the handler."""
+        self._log.error("%s", message)
+
+    def debug(self, message: str, *args: Any) -> None:
+        """Log nothing."""
+
+
+class Server:
+    """A WSGI server for one listening socket.
+
+    ``listener`` is a green one; ``graceful_timeout`` the seconds that requests
+    and views have once :meth:`stop` was called; ``access_log`` takes a line for
+    each HTTP request.
+    """
+
+    def __init__(
+        self,
+        listener: Any,
+        application: Callable[..., Iterable[bytes]],
+        *,
+        graceful_timeout: float = 10.0,
+        access_log: logging.Logger | None = None,
+    ) -> None:
+        self.graceful_timeout = graceful_timeout
+        self._listener = listener
+        self._wsgi = wsgi.Server(
+            listener,
+            listener.getsockname(),
+            application,
+            log=AccessLog(access_log or logger),
+            log_output=access_log is not None,
+            log_format=AccessLog.FORMAT,
+            log_x_forwarded_for=False,
+            max_http_version=wsgi.DEFAULT_MAX_HTTP_VERSION,
+            protocol=HttpProtocol,
+            keepalive=_HTTP_TIMEOUT,
+            socket_timeout=_HTTP_TIMEOUT,
+            debug=False,
+        )
+        #: Per green thread: client's address, socket, eventlet's state, path.
+        self._active: dict[Any, list[Any]] = {}
+        self._stopped = Event()
+        self._idle: Event | None = None
+
+    def serve(self) -> None:
+        """Serve until :meth:`stop` is called and everybody has left, or was cut."""
+        acceptor = eventlet.spawn(self._accept)
+        acceptor.link(lambda _: self.stop())  # it ends by itself only when it fails
+        try:
+            self._stopped.wait()
+        finally:
+            acceptor.kill()
+            self._listener.close()
+        self._shut_down()
+        try:
+            acceptor.wait()
+        except GreenletExit:
+            pass
+
+    def stop(self) -> None:
+        """Make :meth:`serve` accept nobody else, say goodbye and return."""
+        if not self._stopped.ready():
+            self._stopped.send()
+
+    def _accept(self) -> None:
+        accepted = 0
+        while True:
+            try:
+                sock, address = self._listener.accept()
+            except ssl.SSLError:
+                continue
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    logger.error("No further connection is accepted for now: %s", error)
+                    eventlet.sleep(0.1)
+                    continue
+                if error.errno in (errno.ECONNABORTED, errno.EPROTO, errno.ENOTCONN):
+                    continue  # the client left while it was in the queue
+                raise
+            state = [address, sock, wsgi.STATE_IDLE, ""]
+            thread = eventlet.spawn(self._serve_connection, state)
+            self._active[thread] = state
+            thread.link(self._on_end)
+            accepted += 1
+            if not accepted % _ACCEPT_TURN:
+                eventlet.sleep(0)
+
+    def _serve_connection(self, state: list[Any]) -> None:
+        sock = state[1]
+        sock.settimeout(self._wsgi.socket_timeout)
+        try:
+            self._wsgi.process_request(state)
+        except OSError as error:  # a client that left, or never spoke TLS
+            logger.debug("connection lost: %s", error)
+        finally:
+            state[2] = wsgi.STATE_CLOSE
+            shutdown_safe(sock)
+            sock.close()
+
+    def _on_end(self, thread: Any) -> None:
+        self._active.pop(thread, None)
+        if not self._active and self._idle is not None and not self._idle.ready():
+            self._idle.send()
+
+    def _shut_down(self) -> None:
+        """Close every WebSocket with 1001, let requests end, cut what does not."""
+        for state in list(self._active.values()):
+            if state[2] == wsgi.STATE_IDLE:
+                shutdown_safe(state[1])
+            state[2] = wsgi.STATE_CLOSE  # no further request after this one
+        close_all(GOING_AWAY)
+        if not self._active:
+            return
+        self._idle = Event()
+        with eventlet.Timeout(self.graceful_timeout, False):
+            self._idle.wait()
+        for thread, state in list(self._active.items()):
+            logger.warning("Cut after %s seconds: %s", self.graceful_timeout, state[3])
+            thread.kill()
+
+
+def listen(address: tuple[str, int], family: int = socket.AF_INET) -> Any:
+    """Return a green listening socket. Raises OSError where it cannot be bound."""
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def raise_file_limit() -> None:
+    """Raise the soft limit of open files to the hard one: each client is a file."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            logger.debug("the limit of open files stays at %s", soft)
+
+
+def stop_on_signals(server: Server) -> None:
+    """Stop ``server`` on SIGTERM and SIGINT; on a second SIGINT, at once.
+
+    A signal handler runs in the middle of anything, so it only writes a byte,
+    which wakes the hub. The kernel ends the process at the graceful timeout
+    should a view hold the hub until then.
+    """
+    reader, writer = socket.socketpair()
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    interrupts = 0
+
+    def handle(signum: int, frame: Any) -> None:
+        nonlocal interrupts
+        interrupts += signum == signal.SIGINT
+        if interrupts > 1:
+            os._exit(1)
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, server.graceful_timeout + 1)
+
+    def watch() -> None:
+        with reader, writer:
+            while True:
+                if {signal.SIGTERM, signal.SIGINT} & set(reader.recv(64)):
+                    server.stop()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, handle)
+    eventlet.spawn(watch)

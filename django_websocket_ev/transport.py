@@ -1,0 +1,92 @@
+"""The socket behind a WSGI request, and what the server has read from it already.
+
+WSGI has no word for this, so each server that can carry WebSockets has a row in
+the table at the end. Another one is another row.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Transport(NamedTuple):
+    """How to take a connection over from a server."""
+
+    #: The WSGI server's name, for messages.
+    server: str
+    get_socket: Callable[[Mapping[str, Any]], Any]
+    #: Returns the bytes behind the request's head, without blocking.
+    take_pending: Callable[[Mapping[str, Any], Any], bytes]
+
+
+def find_transport(environ: Mapping[str, Any]) -> Transport | None:
+    """Return how to take over the connection of a request, None where nothing is known."""
+    return next((found for key, found in _TRANSPORTS.items() if key in environ), None)
+
+
+def http_version(environ: Mapping[str, Any]) -> str:
+    """Return the version in the request line, such as "HTTP/1.1"."""
+    version: str = environ.get("SERVER_PROTOCOL", "")
+    if "eventlet.input" in environ and version == "HTTP/1.0" and not environ.get(OWN_SERVER):
+        # eventlet's own handler says 1.0 of every request; ours says what came.
+        return "HTTP/1.1"
+    return version
+
+
+#: Set in the environ by our server, whose SERVER_PROTOCOL can be believed.
+OWN_SERVER = "django_websocket_ev.server"
+
+
+def set_no_delay(sock: Any) -> None:
+    """Turn Nagle's algorithm off.
+
+    Together with delayed acknowledgements it holds small messages back for 40 ms.
+    """
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        pass  # a UNIX socket has no such delay
+
+
+def _eventlet_socket(environ: Mapping[str, Any]) -> Any:
+    return environ["eventlet.input"].get_socket()
+
+
+def _eventlet_pending(environ: Mapping[str, Any], sock: Any) -> bytes:
+    reader = environ["eventlet.input"].rfile
+    timeout = sock.gettimeout()
+    sock.setblocking(False)  # peek() reads where the buffer is empty
+    try:
+        buffered = reader.peek()
+        return bytes(reader.read(len(buffered))) if buffered else b""
+    except OSError:
+        return b""
+    finally:
+        sock.setblocking(True)
+        sock.settimeout(timeout)
+
+
+def _gunicorn_socket(environ: Mapping[str, Any]) -> Any:
+    return environ["gunicorn.socket"]
+
+
+def _gunicorn_pending(environ: Mapping[str, Any], sock: Any) -> bytes:
+    # wsgi.input is a Body over a reader of the request's length over the
+    # unreader that holds what was read too far.
+    unreader = environ["wsgi.input"].reader.unreader
+    if hasattr(unreader, "take_buffered"):
+        return bytes(unreader.take_buffered())
+    pending: bytes = unreader.buf.getvalue()
+    unreader.buf.seek(0)
+    unreader.buf.truncate()
+    return pending
+
+
+_TRANSPORTS = {
+    "eventlet.input": Transport("eventlet.wsgi", _eventlet_socket, _eventlet_pending),
+    "gunicorn.socket": Transport("gunicorn", _gunicorn_socket, _gunicorn_pending),
+}

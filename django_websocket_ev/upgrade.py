@@ -1,0 +1,58 @@
+"""From a request that wants a WebSocket to the response that becomes one.
+
+The decorators and the middleware decide whether a view takes WebSockets; this is
+what happens next, for both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django_websocket_ev import bootstrap, origin
+from django_websocket_ev.conf import get_options
+from django_websocket_ev.requests import refuse
+from django_websocket_ev.response import WebSocketResponse
+from django_websocket_ev.transport import find_transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
+
+    from django_websocket_ev.conf import Overrides
+    from django_websocket_ev.protocol.handshake import Opening
+    from django_websocket_ev.transport import Transport
+
+CANNOT_CARRY = (
+    "This server cannot carry WebSockets: {why}."
+    " Use 'manage.py runwsserver', or gunicorn with a patched eventlet worker."
+)
+
+
+def open_websocket(
+    request: HttpRequest, opening: Opening, overrides: Overrides, view: Callable[[], Any]
+) -> HttpResponseBase:
+    """Return the response that carries the conversation of ``view()``, or refuses it."""
+    options = get_options(overrides)
+    if not origin.is_allowed(request, options.allowed_origins):
+        sent = request.META["HTTP_ORIGIN"]
+        return refuse(request, f"The origin {sent!r} may not open a WebSocket here.", status=403)
+    transport = find_transport(request.META)
+    hindrance = _hindrance(request.META, transport)
+    if transport is None or hindrance:
+        return refuse(request, CANNOT_CARRY.format(why=hindrance))
+    return WebSocketResponse(request, opening, options, transport, view)
+
+
+def _hindrance(environ: dict[str, Any], transport: Transport | None) -> str:
+    """Return why this server cannot carry a WebSocket, "" if it can."""
+    if transport is None:
+        return f"{environ.get('SERVER_SOFTWARE') or 'it'} does not hand over its socket"
+    if not bootstrap.is_patched():
+        return f"{transport.server} runs in a process that eventlet has not patched"
+    from django_websocket_ev.connection import can_carry
+
+    if not can_carry(transport.get_socket(environ)):
+        return f"{transport.server} runs it in a worker that is not eventlet's"
+    return ""

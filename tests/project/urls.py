@@ -1,0 +1,6 @@
+import views
+from django.urls import path
+
+urlpatterns = [
+    path("echo/", views.echo),
+]
