@@ -1,6 +1,6 @@
-import views
-from django.urls import path
+"""The addresses of the tests' project: a module of views for each group of tests."""
 
-urlpatterns = [
-    path("echo/", views.echo),
-]
+import api_views
+import django_views
+
+urlpatterns = [*api_views.urlpatterns, *django_views.urlpatterns]

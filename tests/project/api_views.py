@@ -1,4 +1,6 @@
-"""Views that the tests talk to."""
+"""Views for the tests of request.websocket's methods, and of the connection."""
+
+from django.urls import path
 
 from django_websocket_ev import require_websocket
 
@@ -7,3 +9,8 @@ from django_websocket_ev import require_websocket
 def echo(request):
     for message in request.websocket:
         request.websocket.send(message)
+
+
+urlpatterns = [
+    path("echo/", echo),
+]

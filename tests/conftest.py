@@ -1,0 +1,47 @@
+"""Fixtures: the real server, a real PostgreSQL, and what a machine may lack."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import postgres
+import servers
+
+
+def missing(what: str, install: str) -> None:
+    """Skip the test, for the machine lacks something; in CI that is a failure."""
+    reason = f"{what} is missing: {install}"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory) -> str:
+    """The path of an SQLite database with all tables."""
+    path = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
+    output = servers.manage("migrate", "--verbosity=0", TEST_DATABASE=path)
+    assert os.path.exists(path), output
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(database):
+    """The tests' project under runwsserver, one process for the whole session.
+
+    For what leaves nothing behind in it; a test that stops, floods or configures
+    a server starts its own with ``servers.runwsserver()``.
+    """
+    with servers.runwsserver(TEST_DATABASE=database) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A throw-away PostgreSQL cluster, as Django's ``DATABASES["default"]``."""
+    if postgres.binaries() is None:
+        missing("PostgreSQL", "apt install postgresql")
+    with postgres.cluster() as config:
+        yield config

@@ -1,0 +1,3 @@
+"""Views for the tests of the Django surface: decorators, middleware, sessions, settings."""
+
+urlpatterns = []
