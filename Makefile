@@ -52,7 +52,7 @@ bench: $(VENV)/.made-bench ## measure the demo's server against its peers
 	$(BIN) -m bench $(ARGS)
 
 dist: $(VENV)/.made-lint ## build the sdist, and the wheel from it, in dist/
-	rm -rf dist
+	rm -rf dist build *.egg-info
 	$(BIN) -m build
 
 clean: ## remove all that was built or installed here, the demo's database too

@@ -17,33 +17,21 @@ is not touched any more and belongs to the server again).
 
 from __future__ import annotations
 
-import ssl
 import sys
 from collections import deque
-from socket import SHUT_WR, SO_LINGER, SOL_SOCKET
-from struct import pack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from django_websocket_ev import greensocket
 from django_websocket_ev.bootstrap import quiet
+from django_websocket_ev.conf import Options
 from django_websocket_ev.exceptions import ConnectionClosed
+from django_websocket_ev.greensocket import WOULD_BLOCK
 from django_websocket_ev.protocol import close as codes
 from django_websocket_ev.protocol import frames
 from django_websocket_ev.protocol.receiver import Close, Ping, Receiver
-from django_websocket_ev.transport import set_no_delay
 
 with quiet():
     from eventlet import getcurrent, hubs, sleep
-    from eventlet.green.ssl import GreenSSLSocket
-    from eventlet.greenio import GreenSocket
-    from eventlet.support.greenlets import GreenletExit
-    from eventlet.wsgi import WSGI_LOCAL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from django_websocket_ev.conf import Options
-
-__all__ = ["Connection", "GreenletExit", "can_carry", "close_all", "open_connections"]
 
 #: Bytes to ask of the kernel at a time.
 READ_SIZE = 65536
@@ -56,15 +44,8 @@ _TURN = 64
 
 _UNLIMITED = 2**31
 
-_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
 #: Every connection that is not over, for a server that stops.
 open_connections: set[Connection] = set()
-
-
-def can_carry(sock: object) -> bool:
-    """Whether ``sock`` is a green one, which a WebSocket needs."""
-    return isinstance(sock, (GreenSocket, GreenSSLSocket))
 
 
 def close_all(code: int) -> None:
@@ -81,34 +62,12 @@ class Connection:
     the handshake; a peer that did not live to see it end is not ``alive``.
     """
 
+    # One line a word would be a page: there are thousands of these in a process.
     __slots__ = (
-        "_close_received",
-        "_close_sent",
-        "_close_timeout",
-        "_feed",
-        "_finisher",
-        "_hub",
-        "_listener",
-        "_max_queue",
-        "_outgoing",
-        "_over",
-        "_pong_due",
-        "_queue",
-        "_recv",
-        "_send",
-        "_send_timeout",
-        "_senders",
-        "_sock",
-        "_switch",
-        "_timer",
-        "_waiter",
-        "_write_limit",
-        "_write_listener",
-        "close_code",
-        "close_reason",
-        "closed",
-        "messages_in",
-        "messages_out",
+        *("_sock", "_recv", "_send", "_hub", "_options", "_feed", "_feed_whole", "_queue"),
+        *("_listener", "_write_listener", "_outgoing", "_pong_due", "_max_queue", "_timer"),
+        *("_waiter", "_senders", "_finisher", "_close_sent", "_close_received", "_over"),
+        *("closed", "close_code", "close_reason", "messages_in", "messages_out"),
     )
 
     def __init__(
@@ -119,37 +78,31 @@ class Connection:
         self.close_reason = ""
         self.messages_in = 0
         self.messages_out = 0
-        self._max_queue = options.max_queue
-        self._write_limit = options.write_limit
-        self._send_timeout = options.send_timeout
-        self._close_timeout = options.close_timeout
-        self._feed = Receiver(options.max_message_size).feed
+        self._sock = sock
+        self._recv, self._send = greensocket.take(sock)
+        self._hub: Any = hubs.get_hub()
+        self._options = options
+        receiver = Receiver(options.max_message_size)
+        self._feed = receiver.feed
+        self._feed_whole = receiver.feed_whole
         self._queue: deque[str | bytes] = deque()
-        self._waiter: Any = None
+        self._max_queue = options.max_queue
+        self._listener: Any = None
+        self._write_listener: Any = None
         self._outgoing = bytearray()
-        self._senders: deque[Any] = deque()
         self._pong_due: bytes | None = None
+        #: Green threads that wait: for a message, for room to send, for the end.
+        self._waiter: Any = None
+        self._senders: deque[Any] = deque()
+        self._finisher: Any = None
+        self._timer: Any = None
         self._close_sent = False
         self._close_received = False
         self._over = False
-        self._finisher: Any = None
-        self._timer: Any = None
-        self._write_listener: Any = None
-        self._hub: Any = hubs.get_hub()
-        self._switch = self._hub.switch
-        self._sock = sock
-        set_no_delay(sock)
-        on_readable: Callable[[int], None]
-        if isinstance(sock, GreenSocket):
-            self._recv, self._send = sock.fd.recv, sock.fd.send
-        else:
-            sock.setblocking(False)
-            self._recv, self._send = sock.recv, sock.send
-        self._listener: Any = None
-        open_connections.add(self)
         if not alive:
-            self._end(codes.ABNORMAL_CLOSURE)
+            self._end()
             return
+        open_connections.add(self)
         if pending:
             self._receive(pending)
         if not self._is_full():
@@ -158,44 +111,43 @@ class Connection:
     # Reading: the hub's side.
 
     def _listen(self) -> None:
-        if self._listener is None and not self._over:
-            tls = isinstance(self._sock, ssl.SSLSocket)
-            callback = self._on_readable_tls if tls else self._on_readable
-            self._listener = self._hub.add(
-                self._hub.READ, self._sock.fileno(), callback, self._on_obsolete, None
-            )
-            if tls:
-                # No poll reports the bytes that TLS has decrypted already.
-                self._hub.schedule_call_global(0, callback, 0)
-
-    def _stop_listening(self) -> None:
-        if self._listener is not None:
-            self._hub.remove(self._listener)
-            self._listener = None
+        if self._listener is not None or self._over:
+            return
+        tls = greensocket.is_tls(self._sock)
+        callback = self._on_readable_tls if tls else self._on_readable
+        self._listener = self._hub.add(
+            self._hub.READ, self._sock.fileno(), callback, self._on_obsolete, None
+        )
+        if tls:
+            # No poll reports the bytes that TLS has decrypted already.
+            self._hub.schedule_call_global(0, callback, 0)
 
     def _on_readable(self, _fd: int) -> None:
         if self._over:
             return
         try:
             data = self._recv(READ_SIZE)
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             return
         except OSError:
             data = b""
+        waiter = self._waiter
+        if waiter is not None:
+            # The hot path: a view waits, and this is what it waits for.
+            message = self._feed_whole(data)
+            if message is not None:
+                self.messages_in += 1
+                self._waiter = None
+                try:
+                    waiter.switch(message)
+                except Exception:  # see _wake
+                    self._hub.squelch_generic_exception(sys.exc_info())
+                return
         if data:
             self._receive(data)
         else:
-            self._end(codes.ABNORMAL_CLOSURE)
-        # The common case of _settle, written out: this is the hot path.
-        waiter = self._waiter
-        if waiter is not None and self._queue:
-            self._waiter = None
-            try:
-                waiter.switch(self._queue.popleft())
-            except Exception:
-                self._hub.squelch_generic_exception(sys.exc_info())
-        elif self.closed:
-            self._settle()
+            self._end()
+        self._settle()
 
     def _on_readable_tls(self, fd: int) -> None:
         for _ in range(_TLS_READS):
@@ -203,14 +155,14 @@ class Connection:
                 return
             try:
                 data = self._recv(READ_SIZE)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 return
             except (OSError, ValueError):
                 data = b""
             if data:
                 self._receive(data)
             else:
-                self._end(codes.ABNORMAL_CLOSURE)
+                self._end()
             self._settle()
         self._hub.schedule_call_global(0, self._on_readable_tls, fd)
 
@@ -218,39 +170,44 @@ class Connection:
         """The hub found the descriptor in other hands: it was closed under us."""
         self._listener = None
         self._write_listener = None
-        self._end(codes.ABNORMAL_CLOSURE)
+        self._end()
         self._settle()
 
     def _receive(self, data: bytes) -> None:
         """Take bytes in: queue the messages, act on the rest."""
         queue = self._queue
         for event in self._feed(data, self._max_queue - len(queue)):
-            kind = event.__class__
-            if kind is str or kind is bytes:
+            if isinstance(event, (str, bytes)):
                 if not self.closed:
                     self.messages_in += 1
-                    queue.append(event)  # type: ignore[arg-type]
-            elif kind is Ping:
-                self._pong(event.payload)  # type: ignore[union-attr]
-            elif kind is Close:
-                self._on_close(event.code, event.reason)  # type: ignore[union-attr]
-            elif kind is codes.ProtocolError:
+                    queue.append(event)
+            elif isinstance(event, Ping):
+                self._pong(event.payload)
+            elif isinstance(event, Close):
+                self._on_close(event)
+            elif isinstance(event, codes.ProtocolError):
                 self._close_received = True  # nothing that follows has a meaning
-                self.close(event.code, event.reason)  # type: ignore[union-attr]
-        if len(queue) >= self._max_queue:
+                self.close(event.code, event.reason)
+        if self._is_full():
             self._stop_listening()
 
-    def _on_close(self, code: int, reason: str) -> None:
+    def _on_close(self, close: Close) -> None:
         """Answer the peer's Close frame, RFC 6455 §5.5.1, or take it as an answer."""
         self._close_received = True
-        self._mark_closed(code, reason)
+        self._mark_closed(close.code, close.reason)
         if self._close_sent:
             self._after_flush()
         else:
-            self._send_close(b"" if code == codes.NO_STATUS_RECEIVED else code.to_bytes(2, "big"))
+            has_code = close.code != codes.NO_STATUS_RECEIVED
+            self._send_close(codes.build_payload(close.code if has_code else None))
 
     def _is_full(self) -> bool:
         return len(self._queue) >= self._max_queue
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._hub.remove(self._listener)
+            self._listener = None
 
     def _resume(self) -> None:
         """Read on, first what the receiver had to leave."""
@@ -286,7 +243,10 @@ class Connection:
                 max(0, timeout), self._time_out, current, timeout
             )
         try:
-            result: str | bytes | None = self._switch()
+            hub = self._hub.greenlet
+            result: str | bytes | None
+            # The hub's own switch() does the former in the end, with more ado.
+            result = hub.switch() if current.parent is hub else self._hub.switch()
             return result
         finally:
             # Whoever switched to us has cleared this, an exception has not.
@@ -316,52 +276,55 @@ class Connection:
         """
         if self.closed:
             raise self._error()
-        if len(self._outgoing) > self._write_limit or self._senders:
+        if self._outgoing and (self._senders or not self._has_room()):
             self._wait_for_room()
-        self._put(frame)
-        if self._over:
+        if not self._put(frame):
             raise self._error()
-        self.messages_out += 1
-        if not self.messages_out % _TURN:
+        count = self.messages_out = self.messages_out + 1
+        if not count % _TURN:
             sleep(0)
 
-    def _put(self, frame: bytes) -> None:
-        """Hand bytes to the kernel, or to the buffer behind those that wait already."""
+    def _put(self, frame: bytes) -> bool:
+        """Hand bytes to the kernel, or to the buffer behind those that wait already.
+
+        Returns whether the peer is still there.
+        """
         if self._outgoing:
             self._outgoing += frame
-            return
+            return True
         try:
             sent = self._send(frame)
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             sent = 0
         except OSError:
             self._on_broken()
-            return
-        if sent < len(frame):
+            return False
+        if sent != len(frame):
             self._outgoing += memoryview(frame)[sent:]
             self._write_listener = self._hub.add(
                 self._hub.WRITE, self._sock.fileno(), self._on_writable, self._on_obsolete, None
             )
+        return True
 
     def _on_writable(self, _fd: int) -> None:
         if self._over:
             return
         try:
             sent = self._send(self._outgoing)
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             return
         except OSError:
             self._on_broken()
         else:
             del self._outgoing[:sent]
             if not self._outgoing:
-                self._outgoing = bytearray()  # a large buffer would stay as large
                 self._stop_writing()
                 self._after_flush()
         self._settle()
 
     def _on_broken(self) -> None:
         """A write failed. What the peer said before it left may still be there."""
+        self._close_sent = True  # no answer can be sent any more
         while not self._over and not self._is_full():
             try:
                 data = self._recv(READ_SIZE)
@@ -369,23 +332,25 @@ class Connection:
                 break
             if not data:
                 break
-            # No answer can be sent any more.
-            self._close_sent = True
             self._receive(data)
-        self._end(codes.ABNORMAL_CLOSURE)
+        self._end()
         self._settle()
 
     def _stop_writing(self) -> None:
+        self._outgoing = bytearray()  # a large one would stay as large
         if self._write_listener is not None:
             self._hub.remove(self._write_listener)
             self._write_listener = None
 
+    def _has_room(self) -> bool:
+        return len(self._outgoing) <= self._options.write_limit
+
     def _wait_for_room(self) -> None:
         current = getcurrent()
-        timer = self._hub.schedule_call_global(self._send_timeout, self._abort)
+        timer = self._hub.schedule_call_global(self._options.send_timeout, self._abort)
         self._senders.append(current)
         try:
-            self._switch()
+            self._hub.switch()
         finally:
             timer.cancel()
             if current in self._senders:
@@ -393,14 +358,10 @@ class Connection:
         if self.closed:
             raise self._error()
 
-    def _has_room(self) -> bool:
-        return self.closed or len(self._outgoing) <= self._write_limit // 2
-
     def ping(self, payload: bytes) -> None:
-        """Send a Ping frame (§5.5.2)."""
-        if self.closed:
+        """Send a Ping frame (§5.5.2). Raises ConnectionClosed."""
+        if self.closed or not self._put(frames.build_frame(frames.PING, payload)):
             raise self._error()
-        self._put(frames.build_frame(frames.PING, payload))
 
     def _pong(self, payload: bytes) -> None:
         """Answer a Ping; behind a full buffer only the last one counts (§5.5.3)."""
@@ -439,7 +400,7 @@ class Connection:
         self._close_sent = True
         self._put(frames.build_frame(frames.CLOSE, payload))
         if self._outgoing:
-            self._set_timer(self._send_timeout)
+            self._set_timer(self._options.send_timeout)
         else:
             self._after_flush()
 
@@ -452,22 +413,13 @@ class Connection:
             self._pong(payload)
         if not self._close_sent:
             return
-        self._set_timer(self._close_timeout)
+        self._set_timer(self._options.close_timeout)
         if self._close_received:
-            self._shutdown()
-
-    def _shutdown(self) -> None:
-        """Tell the peer that nothing will follow. The server closes first (§7.1.1)."""
-        try:
-            if isinstance(self._sock, ssl.SSLSocket):
-                # Not the green one, which would wrap the descriptor a second time.
-                ssl.SSLSocket.unwrap(self._sock)
-        except (OSError, ValueError):
-            pass
-        try:
-            self._sock.shutdown(SHUT_WR)
-        except OSError:
-            self._end(codes.ABNORMAL_CLOSURE)
+            # The server is the first to close (§7.1.1), as soon as both have said so.
+            try:
+                greensocket.end_output(self._sock)
+            except OSError:
+                self._end()
 
     def _set_timer(self, seconds: float) -> None:
         if self._timer is not None:
@@ -476,24 +428,22 @@ class Connection:
 
     def _abort(self) -> None:
         """Give the peer up, and what waits for it."""
-        try:
-            # A close with nothing to linger for resets the connection, so the
-            # kernel does not go on offering the client what it never reads.
-            self._sock.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
-        except OSError:
-            pass
-        self._end(codes.ABNORMAL_CLOSURE)
+        greensocket.reset_on_close(self._sock)
+        self.drop()
+
+    def drop(self) -> None:
+        """Do not wait for the peer's half of the closing handshake."""
+        self._end()
         self._settle()
 
-    def _end(self, code: int) -> None:
-        """The connection is over; ``code`` tells why, where no Close frame did."""
+    def _end(self) -> None:
+        """The connection is over; where no Close frame said why, the code is 1006."""
         if self._over:
             return
         self._over = True
-        self._mark_closed(code)
+        self._mark_closed(codes.ABNORMAL_CLOSURE)
         self._stop_listening()
         self._stop_writing()
-        self._outgoing = bytearray()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -508,7 +458,7 @@ class Connection:
         if waiter is not None and (self._queue or self.closed):
             self._waiter = None
             self._wake(waiter, self._queue.popleft() if self._queue else None)
-        while self._senders and self._has_room():
+        while self._senders and (self.closed or self._has_room()):
             self._wake(self._senders.popleft())
         if self._over and self._finisher is not None:
             finisher, self._finisher = self._finisher, None
@@ -520,11 +470,6 @@ class Connection:
         except Exception:  # it ended with this, and the hub is its parent
             self._hub.squelch_generic_exception(sys.exc_info())
 
-    def drop(self) -> None:
-        """Do not wait for the peer's half of the closing handshake."""
-        self._end(codes.ABNORMAL_CLOSURE)
-        self._settle()
-
     def finish(self) -> None:
         """Wait for the end of the closing handshake and return the socket to the server.
 
@@ -533,19 +478,9 @@ class Connection:
         try:
             if not self._over:
                 self._finisher = getcurrent()
-                try:
-                    self._switch()
-                finally:
-                    self._finisher = None
+                self._hub.switch()
         finally:
-            self._end(codes.ABNORMAL_CLOSURE)
+            self._finisher = None
+            self._end()
             self._queue.clear()
-            # The server still wants to write a response. eventlet's asks this
-            # first; any other finds the socket shut down for writing.
-            WSGI_LOCAL.already_handled = True
-            try:
-                self._sock.shutdown(SHUT_WR)
-            except OSError:
-                pass
-            if isinstance(self._sock, ssl.SSLSocket):
-                self._sock.setblocking(True)
+            greensocket.give_back(self._sock)

@@ -19,11 +19,12 @@ from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOpera
 from django.core.signals import got_request_exception
 from django.http import Http404
 from django.http.response import HttpResponseBase
+from greenlet import GreenletExit
 
 from django_websocket_ev.exceptions import ConnectionClosed
 from django_websocket_ev.protocol import close as codes
 from django_websocket_ev.protocol.handshake import build_response, select_subprotocol
-from django_websocket_ev.sessions import session_saver
+from django_websocket_ev.sessions import SessionSaver
 from django_websocket_ev.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -97,11 +98,9 @@ class WebSocketResponse(HttpResponseBase):
         client = request.META.get("REMOTE_ADDR") or "unix"
         access_logger.info("WebSocket %s open, client %s", request.path, client)
         try:
-            save_session = session_saver(request)
-            request.websocket = WebSocket(  # type: ignore[attr-defined]
-                connection, subprotocol, save_session
-            )
-            self._run_view(connection, save_session)
+            saver = SessionSaver.of(request)
+            request.websocket = WebSocket(connection, subprotocol, saver)  # type: ignore[attr-defined]
+            self._run_view(connection, saver)
         finally:
             connection.finish()
             access_logger.info(
@@ -114,15 +113,13 @@ class WebSocketResponse(HttpResponseBase):
                 connection.messages_out,
             )
 
-    def _run_view(self, connection: Connection, save_session: Callable[[], None] | None) -> None:
+    def _run_view(self, connection: Connection, saver: SessionSaver | None) -> None:
         """Run the view and close with the code that its end deserves."""
-        from django_websocket_ev.connection import GreenletExit
-
         code, reason = codes.INTERNAL_ERROR, ""
         try:
             result = self._view()
-            if save_session is not None:
-                save_session()
+            if saver is not None and saver.session.modified:
+                saver.save()
             code, reason = self._verdict(result)
         except ConnectionClosed:
             code = codes.NORMAL_CLOSURE  # the client left, as clients may

@@ -14,10 +14,11 @@ import os
 import signal
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev.bootstrap import quiet
-from django_websocket_ev.connection import GreenletExit, close_all
+from django_websocket_ev.connection import close_all
 from django_websocket_ev.protocol.close import GOING_AWAY
 from django_websocket_ev.transport import OWN_SERVER
 
@@ -26,6 +27,7 @@ with quiet():
     from eventlet import wsgi
     from eventlet.event import Event
     from eventlet.greenio import shutdown_safe
+    from eventlet.support.greenlets import GreenletExit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -132,10 +134,8 @@ class Server:
             acceptor.kill()
             self._listener.close()
         self._shut_down()
-        try:
+        with suppress(GreenletExit):
             acceptor.wait()
-        except GreenletExit:
-            pass
 
     def stop(self) -> None:
         """Make :meth:`serve` accept nobody else, say goodbye and return."""

@@ -13,44 +13,50 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from django.contrib.sessions.backends.base import SessionBase
     from django.http import HttpRequest
 
 logger = logging.getLogger("django_websocket_ev")
 
 
-def session_saver(request: HttpRequest) -> Callable[[], None] | None:
-    """Return what saves the session of ``request`` if it was modified.
+class SessionSaver:
+    """Saves the session of one request.
 
-    None where the request has no session. To be called when the handshake,
-    with the session's cookie, has left.
+    To be made when the handshake, with the session's cookie, has left.
     """
-    session: SessionBase | None = getattr(request, "session", None)
-    if session is None:
-        return None
-    # The middleware has saved it, and leaves this as it was.
-    session.modified = False
-    client_knows_key = bool(session.session_key)
 
-    def save() -> None:
-        if not session.modified:
-            return
+    __slots__ = ("_client_knows_key", "_path", "session")
+
+    def __init__(self, session: SessionBase, path: str) -> None:
+        self.session = session
+        self._path = path
+        self._client_knows_key = bool(session.session_key)
+        # The middleware has saved what was modified, and leaves this as it was.
         session.modified = False
-        if not client_knows_key:
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> SessionSaver | None:
+        """Return what saves the session of ``request``, None where it has none."""
+        session = getattr(request, "session", None)
+        return None if session is None else cls(session, request.path)
+
+    def save(self) -> None:
+        """Save the session, which was modified.
+
+        Raises SessionInterrupted where it has been deleted meanwhile.
+        """
+        self.session.modified = False
+        if not self._client_knows_key:
             logger.warning(
                 "A new session cannot be kept from within a WebSocket: its cookie would have"
                 " to go out with the handshake (%s). Create the session in the view that"
                 " renders the page, for example with request.session.save().",
-                request.path,
+                self._path,
             )
             return
         try:
-            session.save()
+            self.session.save()
         except UpdateError:
             raise SessionInterrupted(
                 "The session was deleted while its WebSocket was open, probably by a logout."
             ) from None
-
-    return save

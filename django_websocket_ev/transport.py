@@ -6,7 +6,6 @@ the table at the end. Another one is another row.
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -39,17 +38,6 @@ def http_version(environ: Mapping[str, Any]) -> str:
 
 #: Set in the environ by our server, whose SERVER_PROTOCOL can be believed.
 OWN_SERVER = "django_websocket_ev.server"
-
-
-def set_no_delay(sock: Any) -> None:
-    """Turn Nagle's algorithm off.
-
-    Together with delayed acknowledgements it holds small messages back for 40 ms.
-    """
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError:
-        pass  # a UNIX socket has no such delay
 
 
 def _eventlet_socket(environ: Mapping[str, Any]) -> Any:

@@ -51,7 +51,7 @@ def _hindrance(environ: dict[str, Any], transport: Transport | None) -> str:
         return f"{environ.get('SERVER_SOFTWARE') or 'it'} does not hand over its socket"
     if not bootstrap.is_patched():
         return f"{transport.server} runs in a process that eventlet has not patched"
-    from django_websocket_ev.connection import can_carry
+    from django_websocket_ev.greensocket import can_carry
 
     if not can_carry(transport.get_socket(environ)):
         return f"{transport.server} runs it in a worker that is not eventlet's"

@@ -14,9 +14,10 @@ from django_websocket_ev.protocol.close import NORMAL_CLOSURE
 from django_websocket_ev.protocol.frames import MAX_CONTROL_SIZE, build_binary, build_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from django_websocket_ev.connection import Connection
+    from django_websocket_ev.sessions import SessionSaver
 
 
 class WebSocket:
@@ -25,7 +26,7 @@ class WebSocket:
     Whatever blocks here blocks the view that called it and nobody else.
     """
 
-    __slots__ = ("_before_wait", "_connection", "subprotocol")
+    __slots__ = ("_connection", "_saver", "subprotocol")
 
     #: The subprotocol that was agreed on in the handshake, None without one.
     subprotocol: str | None
@@ -34,10 +35,10 @@ class WebSocket:
         self,
         connection: Connection,
         subprotocol: str | None = None,
-        before_wait: Callable[[], None] | None = None,
+        saver: SessionSaver | None = None,
     ) -> None:
         self._connection = connection
-        self._before_wait = before_wait
+        self._saver = saver
         self.subprotocol = subprotocol
 
     def __repr__(self) -> str:
@@ -56,8 +57,9 @@ class WebSocket:
         passes without a message. RuntimeError: another green thread waits on
         this WebSocket already.
         """
-        if self._before_wait is not None:
-            self._before_wait()
+        saver = self._saver
+        if saver is not None and saver.session.modified:
+            saver.save()
         return self._connection.wait(timeout)
 
     def read(self, fallback: Any = None) -> Any:

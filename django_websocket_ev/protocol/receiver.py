@@ -24,6 +24,7 @@ from django_websocket_ev.protocol.close import (
     ProtocolError,
     parse_payload,
 )
+from django_websocket_ev.protocol.frames import apply_mask
 
 _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
@@ -98,30 +99,33 @@ class Receiver:
         """Whether a Close frame or an error has ended the stream."""
         return self._finished
 
+    def feed_whole(self, data: bytes) -> str | None:
+        """Take ``data`` if it is exactly one short text message, and return that.
+
+        Nearly every message in the world is: a text in one unfragmented frame,
+        which one read brings whole. None, with nothing taken, for all else.
+        """
+        size = len(data) - 6
+        if (
+            0 <= size <= self._max_whole
+            and data[0] == _WHOLE_TEXT
+            and data[1] == 0x80 | size
+            and self._between
+        ):
+            try:
+                return apply_mask(data[6:], data[2:6]).decode()
+            except UnicodeDecodeError:
+                pass  # feed() says what is wrong
+        return None
+
     def feed(self, data: bytes, limit: int = 2**31) -> list[Event]:
         """Take ``data`` and return the events that it completes, in order.
 
-        At most ``limit`` of them (1 or more) are messages. Bytes behind those
-        are kept for the next call, which may pass ``b""`` to go on with them.
-        An error comes as the last event, a :class:`ProtocolError` with the
-        close code that it deserves. Raises nothing.
+        At most ``limit`` of them are messages. Bytes behind those are kept for
+        the next call, which may pass ``b""`` to go on with them. An error comes
+        as the last event, a :class:`ProtocolError` with the close code that it
+        deserves. Raises nothing.
         """
-        # Nearly every message in the world is this: a short text, in one
-        # unfragmented frame that one read brings whole.
-        size = len(data) - 6
-        if (
-            self._between
-            and 0 <= size <= self._max_whole
-            and data[0] == _WHOLE_TEXT
-            and data[1] == 0x80 | size
-        ):
-            try:
-                return [frames.apply_mask(data[6:], data[2:6]).decode()]
-            except UnicodeDecodeError:
-                pass  # the long way says what is wrong
-        return self._feed(data, limit)
-
-    def _feed(self, data: bytes, limit: int) -> list[Event]:
         if self._finished:
             return []
         if self._rest:
@@ -146,7 +150,7 @@ class Receiver:
                         if len(data) < end:
                             break
                         position = end
-                        payload = frames.apply_mask(data[payload_at:end], header.mask)
+                        payload = apply_mask(data[payload_at:end], header.mask)
                         events.append(self._control(header.opcode, payload))
                         continue
                     position = payload_at
@@ -189,7 +193,7 @@ class Receiver:
         taken = end - position
         if not taken:
             return position
-        piece = frames.apply_mask(data[position:end], self._mask)
+        piece = apply_mask(data[position:end], self._mask)
         self._missing -= taken
         if self._missing:
             turn = taken % 4

@@ -22,10 +22,10 @@ def usual_command() -> type[BaseCommand]:
     names = [config.name for config in apps.get_app_configs()]
     for name in names[names.index("django_websocket_ev") + 1 :]:
         module = f"{name}.management.commands.runserver"
-        if find_spec(f"{name}.management") and find_spec(f"{name}.management.commands"):
-            if find_spec(module):
-                command: type[BaseCommand] = import_module(module).Command
-                return command
+        parents = (f"{name}.management", f"{name}.management.commands")
+        if all(map(find_spec, (*parents, module))):
+            command: type[BaseCommand] = import_module(module).Command
+            return command
     return DjangoRunServer
 
 
