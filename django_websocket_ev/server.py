@@ -126,7 +126,7 @@ class Server:
 
     def serve(self) -> None:
         """Serve until :meth:`stop` is called and everybody has left, or was cut."""
-        acceptor = eventlet.spawn(self._accept)
+        acceptor = eventlet.spawn(accept, self._listener, self._on_accept)
         acceptor.link(lambda _: self.stop())  # it ends by itself only when it fails
         try:
             self._stopped.wait()
@@ -142,28 +142,11 @@ class Server:
         if not self._stopped.ready():
             self._stopped.send()
 
-    def _accept(self) -> None:
-        accepted = 0
-        while True:
-            try:
-                sock, address = self._listener.accept()
-            except ssl.SSLError:
-                continue
-            except OSError as error:
-                if error.errno in _OUT_OF_FILES:
-                    logger.error("No further connection is accepted for now: %s", error)
-                    eventlet.sleep(0.1)
-                    continue
-                if error.errno in (errno.ECONNABORTED, errno.EPROTO, errno.ENOTCONN):
-                    continue  # the client left while it was in the queue
-                raise
-            state = [address, sock, wsgi.STATE_IDLE, ""]
-            thread = eventlet.spawn(self._serve_connection, state)
-            self._active[thread] = state
-            thread.link(self._on_end)
-            accepted += 1
-            if not accepted % _ACCEPT_TURN:
-                eventlet.sleep(0)
+    def _on_accept(self, sock: Any, address: Any) -> None:
+        state = [address, sock, wsgi.STATE_IDLE, ""]
+        thread = eventlet.spawn(self._serve_connection, state)
+        self._active[thread] = state
+        thread.link(self._on_end)
 
     def _serve_connection(self, state: list[Any]) -> None:
         sock = state[1]
@@ -197,6 +180,31 @@ class Server:
         for thread, state in list(self._active.items()):
             logger.warning("Cut after %s seconds: %s", self.graceful_timeout, state[3])
             thread.kill()
+
+
+def accept(listener: Any, on_accept: Callable[[Any, Any], None]) -> None:
+    """Call ``on_accept(socket, address)`` for each client, for ever.
+
+    Raises OSError only where the listening socket itself fails.
+    """
+    accepted = 0
+    while True:
+        try:
+            sock, address = listener.accept()
+        except ssl.SSLError:
+            continue
+        except OSError as error:
+            if error.errno in _OUT_OF_FILES:
+                logger.error("No further connection is accepted for now: %s", error)
+                eventlet.sleep(0.1)
+                continue
+            if error.errno in (errno.ECONNABORTED, errno.EPROTO, errno.ENOTCONN):
+                continue  # the client left while it was in the queue
+            raise
+        on_accept(sock, address)
+        accepted += 1
+        if not accepted % _ACCEPT_TURN:
+            eventlet.sleep(0)
 
 
 def listen(address: tuple[str, int], family: int = socket.AF_INET) -> Any:

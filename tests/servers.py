@@ -7,10 +7,11 @@ import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -106,14 +107,16 @@ def start(*command: str | Path, banner: str, env: dict[str, str], cwd: Path = PR
         text=True,
         cwd=cwd,
         env=env,
+        start_new_session=True,
     )
     server = Server(process)
     try:
         server.port = int(server.wait_for_line(banner)[1])
         yield server
     finally:
-        if process.poll() is None:
-            process.kill()
+        # Its children too: the auto-reloader's, gunicorn's workers.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
 
@@ -154,3 +157,25 @@ def manage(*arguments: str, settings: dict | None = None, **variables: str) -> s
         timeout=PATIENCE * 2,
     )
     return done.stdout
+
+
+def raw_connect(port: int, path: str, behind: bytes = b"") -> socket.socket:
+    """Send a handshake, with more bytes in the same packet, on a plain socket."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    sock.sendall(request.encode() + behind)
+    return sock
+
+
+def receive_until(sock: socket.socket, ending: bytes) -> bytes:
+    """Return what arrives, up to and with ``ending``."""
+    received = b""
+    while not received.endswith(ending):
+        piece = sock.recv(65536)
+        assert piece, f"the server ended after {received!r}"
+        received += piece
+    return received

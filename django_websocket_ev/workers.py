@@ -1,0 +1,91 @@
+"""A gunicorn worker: ``gunicorn -k django_websocket_ev.workers.EventletWorker project.wsgi``.
+
+gunicorn 26 dropped its own eventlet worker; the class that it stood on is still
+there. gunicorn imports this module before the application, so the process is
+patched in time by the first lines below.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402 - nothing may be imported before the patch
+from django_websocket_ev import bootstrap
+
+bootstrap.patch()
+
+import os
+import sys
+from typing import Any
+
+import eventlet
+from eventlet import hubs
+from eventlet.greenio import GreenSocket
+from gunicorn.sock import ssl_context
+from gunicorn.workers.base_async import AsyncWorker
+
+from django_websocket_ev.connection import close_all
+from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
+from django_websocket_ev.server import accept, raise_file_limit
+
+
+class EventletWorker(AsyncWorker):  # type: ignore[misc]
+    """Serves each client in a green thread of a patched process."""
+
+    def init_process(self) -> None:
+        """Set the process up, right after the fork."""
+        hubs.use_hub()  # the hub from before the fork shares its epoll with the master
+        raise_file_limit()
+        super().init_process()
+
+    def timeout_ctx(self) -> Any:
+        """Return what ends the wait for a connection's next request."""
+        return eventlet.Timeout(self.cfg.keepalive or None, False)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Stop at once. A signal handler may not block, so a green thread does it."""
+        self.alive = False
+        eventlet.spawn_after(0, self._quit)
+
+    def _quit(self) -> None:
+        self.cfg.worker_int(self)
+        close_all(GOING_AWAY)
+        hubs.get_hub().schedule_call_global(0.1, sys.exit, 0)
+
+    def handle_usr1(self, sig: int, frame: Any) -> None:
+        """Reopen the logs, out of the signal handler."""
+        eventlet.spawn_after(0, super().handle_usr1, sig, frame)
+
+    def run(self) -> None:
+        """Serve until the master says otherwise, then let everybody finish."""
+        pool = eventlet.GreenPool(self.worker_connections)
+        tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        acceptors = []
+        for listener in self.sockets:
+            green = GreenSocket(listener.sock)
+            green.setblocking(True)
+
+            def on_accept(sock: Any, address: Any, listener: Any = listener) -> None:
+                # Blocks while worker_connections are served: others wait in the backlog.
+                pool.spawn_n(self._serve, listener, tls, sock, address)
+
+            acceptors.append(eventlet.spawn(accept, green, on_accept))
+        while self.alive and self.ppid == os.getppid():  # not once the master is gone
+            self.notify()
+            eventlet.sleep(1.0)
+        for acceptor in acceptors:
+            acceptor.kill()
+        close_all(SERVICE_RESTART if self.nr >= self.max_requests else GOING_AWAY)
+        with eventlet.Timeout(self.cfg.graceful_timeout, False):
+            while pool.running():
+                self.notify()
+                eventlet.sleep(0.1)
+
+    def _serve(self, listener: Any, tls: Any, sock: Any, address: Any) -> None:
+        try:
+            if tls is not None:
+                sock = tls.wrap_socket(
+                    sock, server_side=True, do_handshake_on_connect=True, suppress_ragged_eofs=True
+                )
+            self.handle(listener, sock, address)
+        except OSError as error:
+            self.log.debug("Connection lost: %s", error)
+            sock.close()
