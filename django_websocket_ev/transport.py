@@ -30,13 +30,14 @@ def find_transport(environ: Mapping[str, Any]) -> Transport | None:
 def http_version(environ: Mapping[str, Any]) -> str:
     """Return the version in the request line, such as "HTTP/1.1"."""
     version: str = environ.get("SERVER_PROTOCOL", "")
-    if "eventlet.input" in environ and version == "HTTP/1.0" and not environ.get(OWN_SERVER):
+    if "eventlet.input" in environ and version == "HTTP/1.0" and OWN_SERVER not in environ:
         # eventlet's own handler says 1.0 of every request; ours says what came.
         return "HTTP/1.1"
     return version
 
 
-#: Set in the environ by our server, whose SERVER_PROTOCOL can be believed.
+#: In the environ of our own server, whose SERVER_PROTOCOL can be believed: a
+#: function that frees the buffers of its HTTP handler.
 OWN_SERVER = "django_websocket_ev.server"
 
 
@@ -45,17 +46,17 @@ def _eventlet_socket(environ: Mapping[str, Any]) -> Any:
 
 
 def _eventlet_pending(environ: Mapping[str, Any], sock: Any) -> bytes:
-    reader = environ["eventlet.input"].rfile
     timeout = sock.gettimeout()
     sock.setblocking(False)  # peek() reads where the buffer is empty
     try:
-        buffered = reader.peek()
-        return bytes(reader.read(len(buffered))) if buffered else b""
+        return bytes(environ["eventlet.input"].rfile.peek())
     except OSError:
         return b""
     finally:
         sock.setblocking(True)
         sock.settimeout(timeout)
+        if OWN_SERVER in environ:
+            environ[OWN_SERVER]()
 
 
 def _gunicorn_socket(environ: Mapping[str, Any]) -> Any:

@@ -139,7 +139,7 @@ def runwsserver(
         "127.0.0.1:0",
         *flags,
         *options,
-        banner=r"Starting development server at http://127\.0\.0\.1:(\d+)/",
+        banner=r"Starting .*development server at http://127\.0\.0\.1:(\d+)/",
         env=environment(settings, **variables),
     ) as server:
         yield server
