@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils import autoreload
 
@@ -53,13 +53,27 @@ def supervise() -> None:
     passes the signal on and lets it say goodbye.
     """
     environ = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
-    while True:
+    stopping = False
+    child: subprocess.Popen[bytes] | None = None
+
+    def stop(signum: int, frame: Any) -> None:
+        nonlocal stopping
+        stopping = True
+        if child is not None:
+            child.terminate()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, stop)
+    while not stopping:
         child = subprocess.Popen(patched_arguments(), env=environ, close_fds=False)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda *_, child=child: child.terminate())
+        if stopping:  # between the two lines above
+            child.terminate()
         code = child.wait()
+        if code == -signal.SIGTERM and stopping:
+            code = 0  # it had not begun, or had ended, to listen to signals
         if code != _RELOAD:
             sys.exit(code if code >= 0 else 128 - code)
+    sys.exit(0)
 
 
 class DevelopmentServer:

@@ -8,14 +8,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 from websockets.sync.client import connect
+
+import servers
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = re.search(
@@ -207,7 +209,7 @@ def test_installed_package_serves_a_new_project(installed: Path, tmp_path: Path)
 
     assert "no issues" in run(installed, "manage.py", "check", cwd=tmp_path)
 
-    server = subprocess.Popen(
+    process = subprocess.Popen(
         [installed, "manage.py", "runwsserver", "--noreload", "127.0.0.1:0"],
         cwd=tmp_path,
         env=clean_environ() | {"PYTHONUNBUFFERED": "1"},
@@ -216,31 +218,17 @@ def test_installed_package_serves_a_new_project(installed: Path, tmp_path: Path)
         stderr=subprocess.STDOUT,
         text=True,
     )
-    # Reading ends with the server, so one that hangs must not outlive this.
-    deadline = threading.Timer(60, server.kill)
-    deadline.start()
+    server = servers.Server(process)
     try:
-        port = read_port(server.stdout)
-        with connect(f"ws://127.0.0.1:{port}/echo/") as client:
+        server.port = server.wait_for_line(r"server at http://127\.0\.0\.1:(\d+)/")[1]
+        with connect(server.ws("/echo/")) as client:
             client.send("from outside the checkout")
-            assert client.recv(timeout=30) == "from outside the checkout"
-        server.terminate()
-        said = server.stdout.read()
-        assert server.wait() == 0, said
+            assert client.recv(timeout=servers.PATIENCE) == "from outside the checkout"
+        assert server.stop() == 0, server.output
     finally:
-        deadline.cancel()
-        server.kill()
-        server.communicate()
-
-
-def read_port(output: TextIO) -> int:
-    """Read until Django's banner and return the port that it names."""
-    said = ""
-    for line in output:
-        said += line
-        if banner := re.search(r"server at http://127\.0\.0\.1:(\d+)/", line):
-            return int(banner[1])
-    pytest.fail(f"The server ended without a banner:\n{said}")
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 # --- The checkout --------------------------------------------------------------------------------

@@ -108,13 +108,14 @@ def parse_header(data: bytes, position: int = 0) -> Header | None:
             raise ProtocolError(PROTOCOL_ERROR, "a length is not minimal")  # §5.2
     elif length == 127:
         size = 10
+        extended = data[position + 2 : position + 10]
+        if extended[:1] >= b"\x80":
+            raise ProtocolError(PROTOCOL_ERROR, "a length has its highest bit set")  # §5.2
+        if extended.startswith(bytes(6)):
+            raise ProtocolError(PROTOCOL_ERROR, "a length is not minimal")  # §5.2
         if available < 10:
             return None
-        length = int.from_bytes(data[position + 2 : position + 10], "big")
-        if length >> 63:
-            raise ProtocolError(PROTOCOL_ERROR, "a length has its highest bit set")  # §5.2
-        if length < 65536:
-            raise ProtocolError(PROTOCOL_ERROR, "a length is not minimal")  # §5.2
+        length = int.from_bytes(extended, "big")
     if available < size + 4:
         return None
     mask = data[position + size : position + size + 4]
