@@ -1,0 +1,12 @@
+"""A WebSocket has a URL like any other view: nothing here knows which is which."""
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from showcase.accounts import SignUpView
+
+urlpatterns = [
+    path("", include("showcase.urls")),
+    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/logout/", LogoutView.as_view(), name="logout"),
+    path("accounts/signup/", SignUpView.as_view(), name="signup"),
+]
