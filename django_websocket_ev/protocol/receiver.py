@@ -162,7 +162,8 @@ class Receiver:
                     messages += 1
         except ProtocolError as error:
             self._finish()
-            events.append(error)
+            # Anew: the one that was raised holds on to what it met on its way.
+            events.append(ProtocolError(error.code, error.reason))
         self._rest = b"" if self._finished else data[position:]
         self._between = not (self._rest or self._missing or self._opcode or self._finished)
         return events
@@ -201,18 +202,24 @@ class Receiver:
         if self._message is None:
             self._message = bytearray()
         if self._opcode == frames.TEXT and (self._missing or not self._fin or self._decoder):
-            self._validate(piece, final=False)
+            self._validate(piece)
         self._message += piece
         return end
 
-    def _validate(self, piece: bytes, *, final: bool) -> None:
+    def _validate(self, piece: bytes) -> None:
         """Refuse what cannot become UTF-8 at the first byte that shows it (§8.1)."""
         if self._decoder is None:
             self._decoder = _utf8_decoder()
         try:
-            self._decoder.decode(piece, final)
+            self._decoder.decode(piece)
         except UnicodeDecodeError:
-            raise ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8") from None
+            valid = False
+        else:
+            # Python's decoder waits for the third byte of a surrogate.
+            pending, _ = self._decoder.getstate()
+            valid = not (len(pending) == 2 and pending >= b"\xed\xa0" and pending < b"\xee")
+        if not valid:
+            raise ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8")
 
     def _end_of_frame(self) -> str | bytes | None:
         """Return the message that the frame completes, None if fragments are to come."""
