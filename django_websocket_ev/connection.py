@@ -261,10 +261,13 @@ class Connection:
             waiter.throw(TimeoutError(f"no message within {timeout} seconds"))
 
     def count(self) -> int:
-        """Return how many messages are queued; gives way to others where none is."""
-        if not self._queue:
-            sleep(0)
+        """Let others run, the hub among them, then return how many messages are queued."""
+        sleep(0)
         return len(self._queue)
+
+    def has_messages(self) -> bool:
+        """Whether a message is queued; lets others run where none is."""
+        return bool(self._queue) or self.count() > 0
 
     # Writing.
 

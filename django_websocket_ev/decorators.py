@@ -62,8 +62,14 @@ def _decorator(view: View | None, options: dict[str, Any], *, requires: bool) ->
     return partial(_decorate, overrides=overrides, requires=requires)
 
 
+def _is_async(view: Callable[..., Any]) -> bool:
+    # method_decorator() hands over a partial of a bound method, at each request.
+    instance = getattr(getattr(view, "func", view), "__self__", None)
+    return iscoroutinefunction(view) or bool(getattr(instance, "view_is_async", False))
+
+
 def _decorate(view: View, overrides: Overrides, requires: bool) -> View:
-    if iscoroutinefunction(view):
+    if _is_async(view):
         name = getattr(view, "__qualname__", repr(view))
         raise ImproperlyConfigured(
             f"{name} is asynchronous. A WebSocket view is an ordinary function that may block:"

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from django_websocket_ev.bootstrap import quiet
 
 with quiet():
+    from eventlet import getcurrent
     from eventlet.green.ssl import GreenSSLSocket
     from eventlet.greenio import GreenSocket
+    from eventlet.hubs import get_hub
     from eventlet.wsgi import WSGI_LOCAL
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLW
 def can_carry(sock: object) -> bool:
     """Whether ``sock`` is a green one, which a WebSocket needs."""
     return isinstance(sock, (GreenSocket, GreenSSLSocket))
+
+
+def in_hub() -> bool:
+    """Whether this runs in a green thread of the hub, which can go on while it waits."""
+    return bool(getcurrent().parent is get_hub().greenlet)
 
 
 def is_tls(sock: Any) -> bool:

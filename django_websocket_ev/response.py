@@ -117,12 +117,7 @@ class WebSocketResponse(HttpResponseBase):
         """Run the view and close with the code that its end deserves."""
         code, reason = codes.INTERNAL_ERROR, ""
         try:
-            result = self._view()
-            if saver is not None and saver.session.modified:
-                saver.save()
-            code, reason = self._verdict(result)
-        except ConnectionClosed:
-            code = codes.NORMAL_CLOSURE  # the client left, as clients may
+            code, reason = self._verdict(self._run_to_end(saver))
         except _POLICY as error:
             code = codes.POLICY_VIOLATION
             log = security_logger if isinstance(error, SuspiciousOperation) else logger
@@ -148,6 +143,21 @@ class WebSocketResponse(HttpResponseBase):
             )
         finally:
             connection.close(code, reason)
+
+    def _run_to_end(self, saver: SessionSaver | None) -> Any:
+        """Run the view, and save the session as SessionMiddleware does: unless that failed."""
+        result = denied = None
+        try:
+            result = self._view()
+        except ConnectionClosed:
+            pass  # the client left, as clients may
+        except _POLICY as error:
+            denied = error
+        if saver is not None and saver.session.modified:
+            saver.save()
+        if denied is not None:
+            raise denied
+        return result
 
     def _verdict(self, result: Any) -> tuple[int, str]:
         """Return the close code for what the view returned: None, as a rule."""

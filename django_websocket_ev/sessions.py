@@ -25,12 +25,13 @@ class SessionSaver:
     To be made when the handshake, with the session's cookie, has left.
     """
 
-    __slots__ = ("_client_knows_key", "_path", "session")
+    __slots__ = ("_key", "_path", "session")
 
     def __init__(self, session: SessionBase, path: str) -> None:
         self.session = session
         self._path = path
-        self._client_knows_key = bool(session.session_key)
+        #: What the client's cookie says.
+        self._key = session.session_key
         # The middleware has saved what was modified, and leaves this as it was.
         session.modified = False
 
@@ -46,13 +47,16 @@ class SessionSaver:
         Raises SessionInterrupted where it has been deleted meanwhile.
         """
         self.session.modified = False
-        if not self._client_knows_key:
+        key = self.session.session_key
+        if key is None or key != self._key:
             logger.warning(
-                "A new session cannot be kept from within a WebSocket: its cookie would have"
-                " to go out with the handshake (%s). Create the session in the view that"
-                " renders the page, for example with request.session.save().",
+                "A new session cannot be kept from within a WebSocket, nor a new key of one: the"
+                " cookie would have to go out with the handshake (%s). Create the session in the"
+                " view that renders the page, for example with request.session.save(), and log in"
+                " and out by plain HTTP.",
                 self._path,
             )
+        if key is None:
             return
         try:
             self.session.save()

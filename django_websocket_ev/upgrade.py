@@ -6,6 +6,7 @@ what happens next, for both.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev import bootstrap, origin
@@ -51,8 +52,10 @@ def _hindrance(environ: dict[str, Any], transport: Transport | None) -> str:
         return f"{environ.get('SERVER_SOFTWARE') or 'it'} does not hand over its socket"
     if not bootstrap.is_patched():
         return f"{transport.server} runs in a process that eventlet has not patched"
-    from django_websocket_ev.greensocket import can_carry
+    from django_websocket_ev.greensocket import can_carry, in_hub
 
-    if not can_carry(transport.get_socket(environ)):
+    # A blocking worker of gunicorn's may be patched later, by the application that it loads.
+    blocking = "gunicorn.workers.gthread" in sys.modules or not in_hub()
+    if blocking or not can_carry(transport.get_socket(environ)):
         return f"{transport.server} runs it in a worker that is not eventlet's"
     return ""

@@ -70,12 +70,18 @@ class WebSocket:
         return self.wait() if self.has_messages() else fallback
 
     def count_messages(self) -> int:
-        """Return the number of messages that are here and have not been read."""
+        """Return the number of messages that are here and have not been read.
+
+        Gives other clients a turn, so it may be polled.
+        """
         return self._connection.count()
 
     def has_messages(self) -> bool:
-        """Whether a message is here: :meth:`wait` would return it at once."""
-        return self._connection.count() > 0
+        """Whether a message is here: :meth:`wait` would return it at once.
+
+        Gives other clients a turn where there is none, so it may be polled.
+        """
+        return self._connection.has_messages()
 
     def __iter__(self) -> Iterator[str | bytes]:
         """Yield every message until the WebSocket is closed."""

@@ -1,8 +1,23 @@
-"""Views for the tests of request.websocket's methods, and of the connection."""
+"""Views for the tests of request.websocket's methods."""
 
-from django.urls import path
+import os
+import socket
+import stat
+import threading
+from array import array
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
 
-from django_websocket_ev import require_websocket
+import connection_views
+import eventlet
+from backstage import backstage, note, show, turns, wait_at
+from django.http import HttpResponse
+from django.urls import include, path
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
+
+from django_websocket_ev import BadMessage, ConnectionClosed, accept_websocket, require_websocket
 
 
 @require_websocket
@@ -11,6 +26,371 @@ def echo(request):
         request.websocket.send(message)
 
 
+# What 0.3.0's own tests served.
+
+
+@accept_websocket
+def add_one(request):
+    if not request.is_websocket():
+        return HttpResponse(int(request.GET["value"]) + 1)
+    for message in request.websocket:
+        request.websocket.send(int(message) + 1)
+
+
+def socket_is_open(request):
+    """Whether the system socket of a request is still this process's."""
+    sock = request.META["eventlet.input"].get_socket()
+    return sock.fileno() >= 0 and stat.S_ISSOCK(os.fstat(sock.fileno()).st_mode)
+
+
+@require_websocket
+def left(request):
+    """What a view sees of a client that leaves."""
+    websocket = request.websocket
+    messages = list(websocket)
+    last = [websocket.wait(), websocket.wait(timeout=0), websocket.read("fallback")]
+    note(request, [messages, last, websocket.closed, socket_is_open(request)])
+    note(request, [websocket.close_code, websocket.close_reason])
+
+
+@require_websocket
+def leaves(request):
+    """Closes by itself, twice, and may do so when the client's messages have come."""
+    websocket = request.websocket
+    wait_at(request)
+    queued = websocket.count_messages()
+    websocket.close(4001, "enough")
+    websocket.close(4002, "really")
+    note(request, [websocket.closed, websocket.close_code, websocket.close_reason])
+    messages = [websocket.wait() for _ in range(queued)]
+    note(request, [messages, websocket.wait(), socket_is_open(request)])
+    wait_at(request, "end")
+
+
+# Receiving.
+
+
+@require_websocket
+def names_types(request):
+    for message in request.websocket:
+        request.websocket.send(f"{type(message).__name__} {message!r}")
+
+
+@require_websocket
+def timeout(request):
+    websocket = request.websocket
+    for seconds in (0, 0.001, 0.01, -1):
+        try:
+            websocket.wait(seconds)
+        except TimeoutError as error:
+            websocket.send(f"{seconds}: {error}")
+    websocket.send(websocket.wait(timeout=60))
+    note(request, [websocket.wait(timeout=3600), websocket.closed])
+
+
+@require_websocket
+def times_out_uncaught(request):
+    request.websocket.wait(timeout=0.001)
+
+
+@require_websocket
+def short_of_time(request):
+    """Echoes, each wait() in whatever ends it early: nothing may get lost."""
+    websocket = request.websocket
+    seconds = float(request.GET["seconds"])
+    cut = 0
+    for _ in turns():
+        message = websocket  # which nobody sends
+        if request.GET["by"] == "wait":
+            try:
+                message = websocket.wait(seconds)
+            except TimeoutError:
+                pass
+        elif request.GET["by"] == "Timeout":
+            with eventlet.Timeout(seconds, False):
+                message = websocket.wait()
+        else:
+            got = []
+            waiter = eventlet.spawn(lambda got=got: got.append(websocket.wait()))
+            eventlet.sleep(seconds)
+            waiter.kill()
+            message = got[0] if got else message
+        if message is websocket:
+            cut += 1
+            show(request, cut=cut)
+        elif message is None:
+            break
+        else:
+            websocket.send(message)
+
+
+@require_websocket
+def counts(request):
+    """Counts what has come while it was busy, before and after reading one."""
+    websocket = request.websocket
+    note(request, [websocket.count_messages(), websocket.has_messages()])
+    wait_at(request)
+    counts = [websocket.count_messages(), websocket.count_messages()]
+    messages = [websocket.wait(timeout=0)]
+    counts.append(websocket.count_messages())
+    has = [websocket.has_messages()]
+    messages += [websocket.read(), websocket.read()]
+    counts.append(websocket.count_messages())
+    has.append(websocket.has_messages())
+    nothing = object()
+    fallbacks = [websocket.read(), websocket.read("none"), websocket.read(nothing) is nothing]
+    note(request, [counts, has, messages, fallbacks])
+
+
+@require_websocket
+def polls(request):
+    """Gets three messages by polling alone, and says so."""
+    websocket = request.websocket
+    nothing = object()
+    messages = []
+    websocket.send("polling")
+    for _ in turns():
+        if request.GET["by"] == "read":
+            message = websocket.read(nothing)
+            if message is not nothing:
+                messages.append(message)
+        elif request.GET["by"] == "has_messages":
+            if websocket.has_messages():
+                messages.append(websocket.wait())
+        elif websocket.count_messages() == 3:
+            messages = list(map(websocket.read, range(3)))
+        if len(messages) == 3:
+            websocket.send_json(messages)
+            return
+    websocket.send("nothing came")
+
+
+@require_websocket
+def two_wait(request):
+    """Waits in a green thread of its own and, against the rules, here."""
+    websocket = request.websocket
+    first = eventlet.spawn(websocket.wait)
+    eventlet.sleep(0)
+    try:
+        websocket.wait(timeout=60)
+    except RuntimeError as error:
+        websocket.send(str(error))
+    websocket.send(f"the first got {first.wait()}")
+    websocket.send(f"this one got {websocket.wait()}")
+
+
+# Sending.
+
+VALUES = {
+    "str": "plain",
+    "non-ascii": "Grüße, 世界 \N{SNOWMAN} \U0001f40d",
+    "empty-str": "",
+    "nul": "a\0b",
+    "bytes": b"\x00\xff\x80",
+    "empty-bytes": b"",
+    "bytearray": bytearray(b"array"),
+    "memoryview": memoryview(b"view"),
+    "stepped-memoryview": memoryview(b"v-i-e-w")[::2],
+    "memoryview-of-numbers": memoryview(array("H", [0x6161, 0x6262])),
+    "int": 42,
+    "negative-int": -1,
+    "float": 1.5,
+    "Decimal": Decimal("1.10"),
+    "lazy": gettext_lazy("Monday"),
+    "SafeString": mark_safe("<b>safe</b>"),
+}
+
+WRONG_VALUES = {
+    "dict": {"a": 1},
+    "list": [1],
+    "tuple": (1,),
+    "set": {1},
+    "None": None,
+    "object": object(),
+    "date": date(2011, 1, 1),
+    "surrogate": "\ud800",
+}
+
+
+@require_websocket
+def sends(request, what):
+    request.websocket.send(VALUES[what])
+
+
+@require_websocket
+def sends_size(request, kind, size):
+    request.websocket.send("x" * size if kind == "text" else b"x" * size)
+
+
+@require_websocket
+def sends_wrongly(request, what):
+    """Says what happened, over the same WebSocket: it must have taken no harm."""
+    try:
+        request.websocket.send(WRONG_VALUES[what])
+    except (TypeError, ValueError) as error:
+        request.websocket.send(f"{type(error).__name__}: {error}")
+
+
+@require_websocket
+def sends_surrogate_uncaught(request):
+    request.websocket.send("\ud800")
+
+
+@require_websocket
+def sends_too_late(request):
+    websocket = request.websocket
+    while websocket.wait() is not None:
+        pass
+    for send in (websocket.send, websocket.ping, websocket.send_json):
+        try:
+            send(b"1")
+        except TypeError:  # JSON knows no bytes
+            note(request, "TypeError")
+        except ConnectionClosed as error:
+            note(request, [isinstance(error, OSError), error.code, error.reason, str(error)])
+
+
+@require_websocket
+def sends_too_late_uncaught(request):
+    request.websocket.wait()
+    request.websocket.send("too late")
+
+
+#: What a socket takes at once, and what it does not: both wait in the buffer.
+SIZES = [200_000, 10, 100_000, 500] * 10
+
+
+@require_websocket
+def interleaves(request):
+    """Two green threads send at the same time, to a socket that is soon full."""
+    sock = request.META["eventlet.input"].get_socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 131072)
+    threads = [
+        threading.Thread(
+            target=lambda letter=letter: [request.websocket.send(letter * size) for size in SIZES]
+        )
+        for letter in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@require_websocket
+def pings(request):
+    websocket = request.websocket
+    websocket.ping()
+    websocket.ping(b"payload")
+    websocket.ping(b"x" * 125)
+    try:
+        websocket.ping(b"x" * 126)
+    except ValueError as error:
+        websocket.send(f"{type(error).__name__}: {error}")
+
+
+# JSON.
+
+
+@require_websocket
+def sends_json(request):
+    websocket = request.websocket
+    websocket.send_json({"text": "Grüße", "list": [1, 2.5, None, True]})
+    websocket.send_json(
+        {
+            "date": date(2011, 1, 1),
+            "decimal": Decimal("1.10"),
+            "uuid": UUID(int=1),
+            "lazy": gettext_lazy("Monday"),
+        }
+    )
+    try:
+        websocket.send_json({1})
+    except TypeError as error:
+        websocket.send(f"TypeError: {error}")
+
+
+@require_websocket
+def echoes_json(request):
+    """Answers what is not JSON with the error, unless it is told to let it go."""
+    websocket = request.websocket
+    while True:
+        try:
+            value = websocket.wait_json()
+        except ValueError as error:
+            if "uncaught" in request.GET:
+                raise
+            websocket.send(f"{isinstance(error, BadMessage)}: {error}")
+            continue
+        if value is None and websocket.closed:
+            return note(request, "closed")
+        websocket.send_json([value])
+
+
+@require_websocket
+def json_timeout(request):
+    try:
+        request.websocket.wait_json(timeout=0.001)
+    except TimeoutError:
+        request.websocket.send("timed out")
+    request.websocket.send_json(request.websocket.wait_json(timeout=60))
+
+
+# Closing, and what the handshake agreed on.
+
+
+@require_websocket
+def closes(request):
+    """Closes as it is told, and says over the same WebSocket what it may not."""
+    websocket = request.websocket
+    while (order := websocket.wait_json()) is not None:
+        try:
+            websocket.close(*order)
+        except ValueError as error:
+            websocket.send(f"{websocket.closed} {websocket.close_code}: {error}")
+    note(request, [websocket.closed, websocket.close_code, websocket.close_reason])
+
+
+@require_websocket(subprotocols=["chat.v2", "chat.v1"])
+def subprotocol(request):
+    request.websocket.send_json(request.websocket.subprotocol)
+
+
+@require_websocket
+def represents(request):
+    websocket = request.websocket
+    note(request, [websocket.closed, websocket.close_code, websocket.close_reason, repr(websocket)])
+    websocket.close(4000)
+    note(request, repr(websocket))
+
+
 urlpatterns = [
+    path("", include(connection_views.urlpatterns)),
+    path("backstage/", backstage),
     path("echo/", echo),
+    path("add_one/", add_one),
+    path("add_one/required/", require_websocket(add_one)),
+    path("left/", left),
+    path("leaves/", leaves),
+    path("names_types/", names_types),
+    path("timeout/", timeout),
+    path("times_out_uncaught/", times_out_uncaught),
+    path("short_of_time/", short_of_time),
+    path("counts/", counts),
+    path("polls/", polls),
+    path("two_wait/", two_wait),
+    path("sends/<what>/", sends),
+    path("sends/<kind>/<int:size>/", sends_size),
+    path("sends_wrongly/<what>/", sends_wrongly),
+    path("sends_surrogate_uncaught/", sends_surrogate_uncaught),
+    path("sends_too_late/", sends_too_late),
+    path("sends_too_late_uncaught/", sends_too_late_uncaught),
+    path("interleaves/", interleaves),
+    path("pings/", pings),
+    path("sends_json/", sends_json),
+    path("echoes_json/", echoes_json),
+    path("json_timeout/", json_timeout),
+    path("closes/", closes),
+    path("subprotocol/", subprotocol),
+    path("represents/", represents),
 ]

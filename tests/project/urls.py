@@ -1,6 +1,11 @@
 """The addresses of the tests' project: a module of views for each group of tests."""
 
 import api_views
+import client_views
 import django_views
 
-urlpatterns = [*api_views.urlpatterns, *django_views.urlpatterns]
+urlpatterns = [
+    *api_views.urlpatterns,
+    *client_views.urlpatterns,
+    *django_views.urlpatterns,
+]
