@@ -86,12 +86,19 @@ class DevelopmentServer:
         ipv6: bool = False,
         graceful_timeout: float = 10.0,
     ) -> None:
-        from django_websocket_ev.server import listen, raise_file_limit
+        from django_websocket_ev.server import Server, listen, raise_file_limit, stop_on_signals
 
         raise_file_limit()
-        self._listener = listen(address, socket.AF_INET6 if ipv6 else socket.AF_INET)
-        self.server_port = self._listener.getsockname()[1]
-        self.graceful_timeout = graceful_timeout
+        listener = listen(address, socket.AF_INET6 if ipv6 else socket.AF_INET)
+        self.server_port = listener.getsockname()[1]
+        self._server = Server(
+            listener,
+            lambda environ, start_response: self._application(environ, start_response),
+            graceful_timeout=graceful_timeout,
+            access_log=logging.getLogger("django.server"),
+        )
+        # Before the banner: who reads that may signal.
+        stop_on_signals(self._server)
 
     def set_app(self, application: Callable[..., Iterable[bytes]]) -> None:
         """Take the WSGI application to serve."""
@@ -101,19 +108,11 @@ class DevelopmentServer:
         """Serve until a signal, then until everybody has left."""
         from django_websocket_ev.connection import close_all
         from django_websocket_ev.protocol.close import SERVICE_RESTART
-        from django_websocket_ev.server import Server, stop_on_signals
 
         _show_websocket_lines()
-        server = Server(
-            self._listener,
-            self._application,
-            graceful_timeout=self.graceful_timeout,
-            access_log=logging.getLogger("django.server"),
-        )
-        stop_on_signals(server)
         # The auto-reloader leaves by sys.exit(), in the middle of everything.
         atexit.register(close_all, SERVICE_RESTART)
-        server.serve()
+        self._server.serve()
         if is_reloader_child():
             _exit_main()
 
