@@ -65,8 +65,9 @@ class Connection:
     # One line a word would be a page: there are thousands of these in a process.
     __slots__ = (
         *("_sock", "_recv", "_send", "_hub", "_options", "_feed", "_feed_whole", "_queue"),
-        *("_listener", "_write_listener", "_outgoing", "_pong_due", "_max_queue", "_timer"),
-        *("_waiter", "_senders", "_finisher", "_close_sent", "_close_received", "_over"),
+        *("_listener", "_write_listener", "_outgoing", "_pong_due", "_pong_after", "_max_queue"),
+        *("_waiter", "_senders", "_finisher", "_timer"),
+        *("_close_sent", "_close_received", "_discarding", "_over"),
         *("closed", "close_code", "close_reason", "messages_in", "messages_out"),
     )
 
@@ -91,6 +92,7 @@ class Connection:
         self._write_listener: Any = None
         self._outgoing = bytearray()
         self._pong_due: bytes | None = None
+        self._pong_after = 0
         #: Green threads that wait: for a message, for room to send, for the end.
         self._waiter: Any = None
         self._senders: deque[Any] = deque()
@@ -98,6 +100,8 @@ class Connection:
         self._timer: Any = None
         self._close_sent = False
         self._close_received = False
+        #: This side has closed: what still comes is read for the Close in it.
+        self._discarding = False
         self._over = False
         if not alive:
             self._end()
@@ -178,7 +182,7 @@ class Connection:
         queue = self._queue
         for event in self._feed(data, self._max_queue - len(queue)):
             if isinstance(event, (str, bytes)):
-                if not self.closed:
+                if not self._discarding:
                     self.messages_in += 1
                     queue.append(event)
             elif isinstance(event, Ping):
@@ -224,11 +228,10 @@ class Connection:
     def wait(self, timeout: float | None = None) -> str | bytes | None:
         """Return the next message, None once there is none left and the socket is closed."""
         queue = self._queue
+        if self._listener is None and len(queue) <= self._max_queue // 2:
+            self._resume()
         if queue:
-            message = queue.popleft()
-            if self._listener is None and len(queue) <= self._max_queue // 2:
-                self._resume()
-            return message
+            return queue.popleft()
         if self.closed:
             return None
         if self._waiter is not None:
@@ -320,7 +323,11 @@ class Connection:
             self._on_broken()
         else:
             del self._outgoing[:sent]
-            if not self._outgoing:
+            self._pong_after -= sent
+            if self._pong_due is not None and self._pong_after <= 0:
+                self._outgoing += frames.build_frame(frames.PONG, self._pong_due)
+                self._pong_due = None
+            elif not self._outgoing:
                 self._stop_writing()
                 self._after_flush()
         self._settle()
@@ -337,7 +344,8 @@ class Connection:
                 break
             self._receive(data)
         self._end()
-        self._settle()
+        # Not yet: this may be in the middle of _receive, with more to queue.
+        self._hub.schedule_call_global(0, self._settle)
 
     def _stop_writing(self) -> None:
         self._outgoing = bytearray()  # a large one would stay as large
@@ -367,11 +375,19 @@ class Connection:
             raise self._error()
 
     def _pong(self, payload: bytes) -> None:
-        """Answer a Ping; behind a full buffer only the last one counts (§5.5.3)."""
-        if self._outgoing:
-            self._pong_due = payload
-        elif not self._close_sent:
+        """Answer a Ping.
+
+        Of those that come before the bytes in the buffer have left, only the
+        last gets an answer (§5.5.3), so no flood of them fills it.
+        """
+        if self._close_sent:
+            return
+        if not self._outgoing:
             self._put(frames.build_frame(frames.PONG, payload))
+            return
+        if self._pong_due is None:
+            self._pong_after = len(self._outgoing)
+        self._pong_due = payload
 
     def _error(self) -> ConnectionClosed:
         return ConnectionClosed(self.close_code or codes.ABNORMAL_CLOSURE, self.close_reason)
@@ -387,12 +403,13 @@ class Connection:
         if self.closed:
             return
         self._mark_closed(code, reason)
+        self._discarding = True
         self._send_close(payload)
         self._resume()  # the peer's Close is to come, however full the queue was
         self._settle()
 
     def _mark_closed(self, code: int, reason: str = "") -> None:
-        """From the first Close frame on, or the loss of the peer, nothing is queued."""
+        """Nothing can be sent any more, from now on. What came before may be read."""
         if not self.closed:
             self.closed = True
             self.close_code = code
@@ -401,6 +418,7 @@ class Connection:
 
     def _send_close(self, payload: bytes) -> None:
         self._close_sent = True
+        self._pong_due = None  # nothing may follow a Close frame (§5.5.1)
         self._put(frames.build_frame(frames.CLOSE, payload))
         if self._outgoing:
             self._set_timer(self._options.send_timeout)
@@ -408,13 +426,8 @@ class Connection:
             self._after_flush()
 
     def _after_flush(self) -> None:
-        """Everything that was to be sent has left; see what is next."""
-        if self._over or self._outgoing:
-            return
-        if self._pong_due is not None and not self._close_sent:
-            payload, self._pong_due = self._pong_due, None
-            self._pong(payload)
-        if not self._close_sent:
+        """Once the Close frame has left as well, see what is next."""
+        if self._over or self._outgoing or not self._close_sent:
             return
         self._set_timer(self._options.close_timeout)
         if self._close_received:
@@ -443,7 +456,7 @@ class Connection:
         """The connection is over; where no Close frame said why, the code is 1006."""
         if self._over:
             return
-        self._over = True
+        self._over = self._close_sent = True
         self._mark_closed(codes.ABNORMAL_CLOSURE)
         self._stop_listening()
         self._stop_writing()

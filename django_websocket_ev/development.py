@@ -108,13 +108,14 @@ class DevelopmentServer:
         """Serve until a signal, then until everybody has left."""
         from django_websocket_ev.connection import close_all
         from django_websocket_ev.protocol.close import SERVICE_RESTART
+        from django_websocket_ev.server import exit_main
 
         _show_websocket_lines()
         # The auto-reloader leaves by sys.exit(), in the middle of everything.
         atexit.register(close_all, SERVICE_RESTART)
         self._server.serve()
         if is_reloader_child():
-            _exit_main()
+            exit_main()
 
 
 def _show_websocket_lines() -> None:
@@ -124,13 +125,3 @@ def _show_websocket_lines() -> None:
         for handler in logging.getLogger("django.server").handlers:
             log.addHandler(handler)
         log.setLevel(logging.INFO)
-
-
-def _exit_main() -> None:
-    """Leave the process from the green thread in which the reloader runs the server."""
-    from eventlet import getcurrent, hubs
-
-    main = getcurrent()
-    while main.parent is not None:
-        main = main.parent
-    hubs.get_hub().schedule_call_global(0, main.throw, SystemExit(0))

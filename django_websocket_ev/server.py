@@ -27,6 +27,7 @@ with quiet():
     from eventlet import wsgi
     from eventlet.event import Event
     from eventlet.greenio import shutdown_safe
+    from eventlet.hubs import get_hub
     from eventlet.support.greenlets import GreenletExit
 
 if TYPE_CHECKING:
@@ -268,3 +269,11 @@ def stop_on_signals(server: Server) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, handle)
     eventlet.spawn(watch)
+
+
+def exit_main() -> None:
+    """Leave the process, from the green thread in which the auto-reloader runs the server."""
+    main = eventlet.getcurrent()
+    while main.parent is not None:
+        main = main.parent
+    get_hub().schedule_call_global(0, main.throw, SystemExit(0))

@@ -217,7 +217,7 @@ class Receiver:
         else:
             # Python's decoder waits for the third byte of a surrogate.
             pending, _ = self._decoder.getstate()
-            valid = not (len(pending) == 2 and pending >= b"\xed\xa0" and pending < b"\xee")
+            valid = not b"\xed\xa0" <= pending < b"\xee"
         if not valid:
             raise ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8")
 
