@@ -15,14 +15,6 @@ PACKAGE = ROOT / "django_websocket_ev"
 #: The rooms to change on the day that another hub is wanted.
 MAY_IMPORT_EVENTLET = {"bootstrap", "connection", "greensocket", "server", "test", "workers"}
 
-#: Others that do, and why.
-EXCEPTIONS = {
-    "development": (
-        "it ends the process from the green thread in which the auto-reloader runs the server,"
-        " and imports eventlet in that one function"
-    ),
-}
-
 IMPORTS_ALL_OF_THE_PROTOCOL = """
 import importlib
 import pkgutil
@@ -116,13 +108,8 @@ def test_the_protocol_can_be_imported_where_django_and_eventlet_cannot():
 @pytest.mark.parametrize("name", MODULES)
 def test_eventlet_stays_in_its_rooms(name):
     room = name.partition(".")[0]
-    if room not in MAY_IMPORT_EVENTLET and name not in EXCEPTIONS:
+    if room not in MAY_IMPORT_EVENTLET:
         assert not imports_from(MODULES[name], "eventlet")
-
-
-@pytest.mark.parametrize("name", EXCEPTIONS)
-def test_an_exception_that_is_not_needed_any_more_is_taken_back(name):
-    assert imports_from(MODULES[name], "eventlet"), f"take {name} out of EXCEPTIONS"
 
 
 # protocol <- connection <- websocket <- response <- decorators, middleware

@@ -18,6 +18,10 @@ from django.views import View
 from django_websocket_ev import accept_websocket, bootstrap, require_websocket
 
 
+class OwnError(Exception):
+    """No error that Django or the package knows."""
+
+
 def facts(request):
     """Return what a view sees of its request and of its process."""
     websocket = getattr(request, "websocket", None)
@@ -120,6 +124,10 @@ def session(request):
         request.session["value"] = value
         if command == "end":
             return
+        if command == "forbid":
+            raise PermissionDenied
+        if command == "fail":
+            raise OwnError
         if command == "rotate":
             request.session.cycle_key()
         if command == "outlive":
@@ -143,10 +151,6 @@ def sign_in(request):
 
 
 # How a view ends.
-
-
-class OwnError(Exception):
-    pass
 
 
 @require_websocket
