@@ -12,12 +12,12 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 NODE_MODULES = tests/node/node_modules/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format types bench dist clean
+.PHONY: help demo test test-slow test-all lint format types bench dist clean
 
 help: ## this list
 	@echo 'make WORD, where WORD is one of'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
-	    while IFS='|' read -r word text; do printf '  %-9s %s\n' "$$word" "$$text"; done
+	    while IFS='|' read -r word text; do printf '  %-10s %s\n' "$$word" "$$text"; done
 	@echo
 	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV)'
 
@@ -26,7 +26,10 @@ demo: $(VENV)/.made-package ## serve the demo in the foreground (ADDR=127.0.0.1:
 	$(BIN) demo/manage.py runwsserver $(ADDR)
 
 test: $(VENV)/.made-test $(NODE_MODULES) ## run the tests (ARGS="-k echo" goes to pytest)
-	$(BIN) -m pytest $(ARGS)
+	$(BIN) -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.made-test $(NODE_MODULES) ## run the others: packaging, browser, 3,000 clients
+	$(BIN) -m pytest -m slow $(ARGS)
 
 test-all: ## run the tests on every supported Python found here, each in a venv of its own
 	@for version in 3.10 3.11 3.12 3.13; do \
