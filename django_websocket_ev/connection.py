@@ -2,9 +2,7 @@
 
 The hub feeds the connection. One persistent listener reads what there is, hands
 it to the receiver, answers control frames and queues whole messages; it switches
-to the view's green thread only where that waits. Bytes are written from wherever
-they arise: what the kernel does not take at once goes to a buffer that the hub
-drains.
+to the view's green thread only where that waits. Writing is in outgoing.py.
 
 Two rules keep this sound. A hub callback never blocks and never raises. And only
 the hub's own greenlet switches to a green thread that waits: everybody else
@@ -26,8 +24,8 @@ from django_websocket_ev.bootstrap import quiet
 from django_websocket_ev.conf import Options
 from django_websocket_ev.exceptions import ConnectionClosed
 from django_websocket_ev.greensocket import WOULD_BLOCK
+from django_websocket_ev.outgoing import Outgoing
 from django_websocket_ev.protocol import close as codes
-from django_websocket_ev.protocol import frames
 from django_websocket_ev.protocol.receiver import Close, Ping, Receiver
 
 with quiet():
@@ -64,9 +62,8 @@ class Connection:
 
     # One line a word would be a page: there are thousands of these in a process.
     __slots__ = (
-        *("_sock", "_recv", "_send", "_hub", "_options", "_feed", "_feed_whole", "_queue"),
-        *("_listener", "_write_listener", "_outgoing", "_pong_due", "_pong_after", "_max_queue"),
-        *("_waiter", "_senders", "_finisher", "_timer"),
+        *("_sock", "_recv", "_hub", "_options", "_feed", "_feed_whole", "_queue", "_max_queue"),
+        *("_listener", "_outgoing", "_waiter", "_senders", "_finisher", "_timer"),
         *("_close_sent", "_close_received", "_discarding", "_over"),
         *("closed", "close_code", "close_reason", "messages_in", "messages_out"),
     )
@@ -80,7 +77,7 @@ class Connection:
         self.messages_in = 0
         self.messages_out = 0
         self._sock = sock
-        self._recv, self._send = greensocket.take(sock)
+        self._recv, send = greensocket.take(sock)
         self._hub: Any = hubs.get_hub()
         self._options = options
         receiver = Receiver(options.max_message_size)
@@ -89,10 +86,7 @@ class Connection:
         self._queue: deque[str | bytes] = deque()
         self._max_queue = options.max_queue
         self._listener: Any = None
-        self._write_listener: Any = None
-        self._outgoing = bytearray()
-        self._pong_due: bytes | None = None
-        self._pong_after = 0
+        self._outgoing = Outgoing(self._hub, sock.fileno(), send, self._on_sent, self._on_broken)
         #: Green threads that wait: for a message, for room to send, for the end.
         self._waiter: Any = None
         self._senders: deque[Any] = deque()
@@ -173,20 +167,20 @@ class Connection:
     def _on_obsolete(self, _error: Exception) -> None:
         """The hub found the descriptor in other hands: it was closed under us."""
         self._listener = None
-        self._write_listener = None
         self._end()
         self._settle()
 
     def _receive(self, data: bytes) -> None:
         """Take bytes in: queue the messages, act on the rest."""
         queue = self._queue
+        alive = True
         for event in self._feed(data, self._max_queue - len(queue)):
             if isinstance(event, (str, bytes)):
                 if not self._discarding:
                     self.messages_in += 1
                     queue.append(event)
             elif isinstance(event, Ping):
-                self._pong(event.payload)
+                alive = self._close_sent or self._outgoing.put_pong(event.payload)
             elif isinstance(event, Close):
                 self._on_close(event)
             elif isinstance(event, codes.ProtocolError):
@@ -194,6 +188,8 @@ class Connection:
                 self.close(event.code, event.reason)
         if self._is_full():
             self._stop_listening()
+        if not alive:
+            self._on_broken()
 
     def _on_close(self, close: Close) -> None:
         """Answer the peer's Close frame, RFC 6455 §5.5.1, or take it as an answer."""
@@ -274,65 +270,28 @@ class Connection:
 
     # Writing.
 
-    def write(self, frame: bytes) -> None:
-        """Send the frame of a message.
+    def write(self, frame: bytes, messages: int = 1) -> None:
+        """Send a frame, which is so many ``messages``: one, or none.
 
         Blocks the calling green thread while more than ``write_limit`` bytes
         wait for the client. Raises ConnectionClosed.
         """
         if self.closed:
             raise self._error()
-        if self._outgoing and (self._senders or not self._has_room()):
+        if self._outgoing.waiting and (self._senders or not self._has_room()):
             self._wait_for_room()
-        if not self._put(frame):
+        if not self._outgoing.put(frame):
+            self._on_broken()
             raise self._error()
-        count = self.messages_out = self.messages_out + 1
+        count = self.messages_out = self.messages_out + messages
         if not count % _TURN:
             sleep(0)
 
-    def _put(self, frame: bytes) -> bool:
-        """Hand bytes to the kernel, or to the buffer behind those that wait already.
-
-        Returns whether the peer is still there.
-        """
-        if self._outgoing:
-            self._outgoing += frame
-            return True
-        try:
-            sent = self._send(frame)
-        except WOULD_BLOCK:
-            sent = 0
-        except OSError:
-            self._on_broken()
-            return False
-        if sent != len(frame):
-            self._outgoing += memoryview(frame)[sent:]
-            self._write_listener = self._hub.add(
-                self._hub.WRITE, self._sock.fileno(), self._on_writable, self._on_obsolete, None
-            )
-        return True
-
-    def _on_writable(self, _fd: int) -> None:
-        if self._over:
-            return
-        try:
-            sent = self._send(self._outgoing)
-        except WOULD_BLOCK:
-            return
-        except OSError:
-            self._on_broken()
-        else:
-            del self._outgoing[:sent]
-            self._pong_after -= sent
-            if self._pong_due is not None and self._pong_after <= 0:
-                self._outgoing += frames.build_frame(frames.PONG, self._pong_due)
-                self._pong_due = None
-            elif not self._outgoing:
-                self._stop_writing()
-                self._after_flush()
+    def _on_sent(self) -> None:
+        self._after_flush()
         self._settle()
 
-    def _on_broken(self) -> None:
+    def _on_broken(self, _error: Exception | None = None) -> None:
         """A write failed. What the peer said before it left may still be there."""
         self._close_sent = True  # no answer can be sent any more
         while not self._over and not self._is_full():
@@ -347,14 +306,8 @@ class Connection:
         # Not yet: this may be in the middle of _receive, with more to queue.
         self._hub.schedule_call_global(0, self._settle)
 
-    def _stop_writing(self) -> None:
-        self._outgoing = bytearray()  # a large one would stay as large
-        if self._write_listener is not None:
-            self._hub.remove(self._write_listener)
-            self._write_listener = None
-
     def _has_room(self) -> bool:
-        return len(self._outgoing) <= self._options.write_limit
+        return len(self._outgoing.waiting) <= self._options.write_limit
 
     def _wait_for_room(self) -> None:
         current = getcurrent()
@@ -368,26 +321,6 @@ class Connection:
                 self._senders.remove(current)
         if self.closed:
             raise self._error()
-
-    def ping(self, payload: bytes) -> None:
-        """Send a Ping frame (§5.5.2). Raises ConnectionClosed."""
-        if self.closed or not self._put(frames.build_frame(frames.PING, payload)):
-            raise self._error()
-
-    def _pong(self, payload: bytes) -> None:
-        """Answer a Ping.
-
-        Of those that come before the bytes in the buffer have left, only the
-        last gets an answer (§5.5.3), so no flood of them fills it.
-        """
-        if self._close_sent:
-            return
-        if not self._outgoing:
-            self._put(frames.build_frame(frames.PONG, payload))
-            return
-        if self._pong_due is None:
-            self._pong_after = len(self._outgoing)
-        self._pong_due = payload
 
     def _error(self) -> ConnectionClosed:
         return ConnectionClosed(self.close_code or codes.ABNORMAL_CLOSURE, self.close_reason)
@@ -418,16 +351,16 @@ class Connection:
 
     def _send_close(self, payload: bytes) -> None:
         self._close_sent = True
-        self._pong_due = None  # nothing may follow a Close frame (§5.5.1)
-        self._put(frames.build_frame(frames.CLOSE, payload))
-        if self._outgoing:
+        if not self._outgoing.put_close(payload):
+            self._on_broken()
+        elif self._outgoing.waiting:
             self._set_timer(self._options.send_timeout)
         else:
             self._after_flush()
 
     def _after_flush(self) -> None:
         """Once the Close frame has left as well, see what is next."""
-        if self._over or self._outgoing or not self._close_sent:
+        if self._over or self._outgoing.waiting or not self._close_sent:
             return
         self._set_timer(self._options.close_timeout)
         if self._close_received:
@@ -459,7 +392,7 @@ class Connection:
         self._over = self._close_sent = True
         self._mark_closed(codes.ABNORMAL_CLOSURE)
         self._stop_listening()
-        self._stop_writing()
+        self._outgoing.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -128,12 +128,12 @@ class WebSocketResponse(HttpResponseBase):
                 error,
                 extra={"request": self._request, "status_code": code},
             )
-        except (GreenletExit, SystemExit, KeyboardInterrupt):
+        except (GreenletExit, KeyboardInterrupt):
             # The server cuts what did not end in its time.
             connection.close(codes.GOING_AWAY)
             connection.drop()
             raise
-        except BaseException as error:  # eventlet.Timeout is no Exception
+        except BaseException as error:  # eventlet.Timeout is no Exception, nor is SystemExit
             got_request_exception.send(sender=self._handler_class, request=self._request)
             logger.error(
                 "Exception in a WebSocket view: %s",

@@ -161,6 +161,9 @@ class Server:
             self._wsgi.process_request(state)
         except OSError as error:  # a client that left, or never spoke TLS
             logger.debug("connection lost: %s", error)
+        except SystemExit:
+            # The hub would take it for its own, and everybody's, end.
+            logger.error("A view called sys.exit(): %s", state[3])
         finally:
             state[2] = wsgi.STATE_CLOSE
             shutdown_safe(sock)

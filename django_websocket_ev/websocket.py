@@ -11,7 +11,13 @@ from django.utils.functional import Promise
 
 from django_websocket_ev.exceptions import BadMessage
 from django_websocket_ev.protocol.close import NORMAL_CLOSURE
-from django_websocket_ev.protocol.frames import MAX_CONTROL_SIZE, build_binary, build_text
+from django_websocket_ev.protocol.frames import (
+    MAX_CONTROL_SIZE,
+    PING,
+    build_binary,
+    build_frame,
+    build_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,9 +138,10 @@ class WebSocket:
 
         Raises :class:`ConnectionClosed`, and ValueError for a longer payload.
         """
+        payload = bytes(payload)
         if len(payload) > MAX_CONTROL_SIZE:
             raise ValueError(f"a Ping carries at most {MAX_CONTROL_SIZE} bytes")
-        self._connection.ping(bytes(payload))
+        self._connection.write(build_frame(PING, payload), messages=0)
 
     # Closing.
 

@@ -5,8 +5,11 @@ It shares no code with the package, so that neither hides the other's mistakes.
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
+import termios
+import time
 from typing import NamedTuple
 
 from servers import PATIENCE
@@ -124,6 +127,12 @@ class RawClient:
     def send_text(self, message: str) -> None:
         """Send a text message."""
         self.send(text(message))
+
+    def all_has_arrived(self) -> None:
+        """Return when the kernel of the other side has all that was sent."""
+        patience_ends = time.monotonic() + PATIENCE
+        while struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]:
+            assert time.monotonic() < patience_ends, "it takes no more"
 
     def end_output(self) -> None:
         """Send a FIN: whether anybody still reads here, the server cannot know."""

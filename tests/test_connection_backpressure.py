@@ -51,14 +51,16 @@ def test_a_client_that_does_not_read_blocks_its_view_and_nobody_else(server):
 
 
 def test_a_view_blocked_longer_than_send_timeout_finds_its_client_gone(server):
+    path = f"/floods_without_patience/{MESSAGES}/"
     with (
         Scene(server) as scene,
-        rawclient.connect(
-            server, scene.path(f"/floods_without_patience/{MESSAGES}/"), receive_buffer=SMALL
-        ) as client,
+        connect(server.ws("/echo/")) as other,
+        rawclient.connect(server, scene.path(path), receive_buffer=SMALL) as client,
     ):
         assert scene.note() == "ConnectionClosed 1006"
         assert 0 < scene.look("sent") < MESSAGES
+        server.wait_for_line(f"WebSocket {path} closed")
+        rawclient.has_read(other)  # and has closed the socket
         assert client.is_reset(), "the kernel went on offering what nobody took"
 
 
@@ -164,6 +166,7 @@ def test_of_many_pings_behind_a_full_buffer_only_the_last_is_answered(server):
         Scene(server) as scene,
         rawclient.connect(server, scene.path("/fills_up/"), receive_buffer=SMALL) as client,
     ):
+        assert scene.note() == "full"
         for number in range(2000):
             client.send(rawclient.frame(PING, b"%0125d" % number))
         client.send_text("that was all")
@@ -171,6 +174,22 @@ def test_of_many_pings_behind_a_full_buffer_only_the_last_is_answered(server):
         assert client.read_frame() == (BINARY, b"x" * 2**24, True)
         frames = [client.read_frame(), client.read_frame()]
         assert sorted(frames) == [(TEXT, b"end", True), (PONG, b"%0125d" % 1999, True)]
+
+
+def test_nothing_is_sent_behind_a_close(server):
+    """Not the answer either to a Ping that came while the buffer was full."""
+    with (
+        Scene(server) as scene,
+        rawclient.connect(server, scene.path("/fills_up/"), receive_buffer=SMALL) as client,
+    ):
+        assert scene.note() == "full"
+        client.send(rawclient.frame(PING), rawclient.text("one"), rawclient.text("two"))
+        assert scene.note() == "one"
+        frames = [client.read_frame()]
+        while frames[-1].opcode != CLOSE:
+            frames.append(client.read_frame())
+        client.send(rawclient.close())
+        assert client.read_end() == b""
 
 
 def test_a_ping_is_answered_while_a_stream_keeps_the_buffer_full(server):

@@ -73,9 +73,10 @@ def test_the_clients_answer_is_heard_behind_messages_that_nobody_reads(server):
         scene.look_until("count", lambda count: count == 2)
         scene.open()
         assert client.read_close() == (4000, "")
-        client.send(*[rawclient.text("unread")] * 1000, rawclient.close(4000))
+        client.send(*[rawclient.text("too late")] * 1000, rawclient.close(4000))
         assert client.read_end() == b""
         scene.open("end")
+        assert scene.note() == ["unread"]
 
 
 def test_a_client_that_never_answers_a_close_is_given_up(server):
@@ -104,8 +105,12 @@ def test_a_client_that_closes_and_then_keeps_tcp_open_is_given_up(server):
 
 def test_a_client_that_takes_no_close_is_given_up(server):
     """It does not read, so the Close frame never leaves; the view has long ended."""
-    with rawclient.connect(server, "/fills_and_leaves/", receive_buffer=65536) as client:
+    with (
+        connect(server.ws("/echo/")) as other,
+        rawclient.connect(server, "/fills_and_leaves/", receive_buffer=65536) as client,
+    ):
         server.wait_for_line("WebSocket /fills_and_leaves/ closed, .* code 1000")
+        rawclient.has_read(other)  # and has closed the socket
         assert client.is_reset(), "the kernel went on offering what nobody took"
 
 

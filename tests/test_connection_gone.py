@@ -3,6 +3,7 @@
 import pytest
 
 import rawclient
+from rawclient import PING
 from scene import Scene
 
 WAYS = {
@@ -30,7 +31,7 @@ def test_a_view_that_waits_gets_none_and_cannot_send(server, leave):
 
 def test_messages_that_came_before_are_still_read(server, leave):
     with Scene(server) as scene, rawclient.connect(server, scene.path("/busy/")) as client:
-        client.send(rawclient.text("one"), rawclient.text("two"), rawclient.frame(rawclient.PING))
+        client.send(rawclient.text("one"), rawclient.text("two"), rawclient.frame(PING))
         assert client.read_frame().opcode == rawclient.PONG
         leave(client)
         scene.open()
@@ -66,14 +67,30 @@ def test_the_first_send_that_cannot_arrive_says_so(server, last_words, code):
         assert scene.note() == [code, True, ["one"]]
 
 
-def test_a_pong_that_cannot_arrive_does_not_cost_the_message_behind_its_ping(server):
+def test_a_pong_that_cannot_arrive_does_not_cost_the_messages_behind_its_ping(server):
+    """They are more than one read brings, and stay in order."""
+    messages = [f"{number:02}".ljust(4000) for number in range(50)]
     with Scene(server) as scene, rawclient.connect(server, scene.path("/late_to_read/")) as client:
         client.send_text("hold")
         assert client.read_text() == "holding"
         client.send(
-            rawclient.text("one"),
-            rawclient.frame(rawclient.PING),
-            rawclient.text("two"),
+            rawclient.text("before"),
+            rawclient.frame(PING),
+            *map(rawclient.text, messages),
         )
+        client.all_has_arrived()
         client.reset()
-        assert scene.note() == ["one", "two"]
+        assert scene.note() == ["before", *messages]
+
+
+def test_a_client_that_was_given_up_is_heard_to_its_last_word(server):
+    """Reading had paused long before that."""
+    messages = [f"{number}" for number in range(20)]
+    with (
+        Scene(server) as scene,
+        rawclient.connect(
+            server, scene.path("/gives_its_client_up/"), receive_buffer=65536
+        ) as client,
+    ):
+        client.send(*map(rawclient.text, messages), rawclient.frame(PING), rawclient.close(4000))
+        assert scene.note() == [1006, messages]

@@ -46,7 +46,12 @@ def test_what_the_client_may_not_do_closes_with_1008_and_a_line_but_no_traceback
 
 
 @pytest.mark.parametrize(
-    ("how", "error"), [("own", "OwnError: all is lost"), ("timeout", "Timeout: 0.01 seconds")]
+    ("how", "error"),
+    [
+        ("own", "OwnError: all is lost"),
+        ("timeout", "Timeout: 0.01 seconds"),
+        ("exit", "SystemExit: a library gave up"),
+    ],
 )
 def test_any_other_exception_closes_with_1011_a_traceback_and_the_signal(site, how, error):
     code, reason, logged = end(site, how)
@@ -93,6 +98,15 @@ def test_an_asynchronous_class_whose_dispatch_is_decorated_says_why(site):
     assert response.status_code == 500
     site.wait_for_line('"GET /class/asynchronous/ HTTP/1.1" 500')
     assert "is asynchronous" in site.output[before:]
+
+
+def test_a_plain_view_that_exits_does_not_take_the_server_with_it(site):
+    with connect(site.ws("/echo/")) as other:
+        with pytest.raises(requests.ConnectionError):
+            requests.get(site.url("/exits/"))
+        site.wait_for_line(r"A view called sys\.exit\(\): /exits/")
+        other.send("still there?")
+        assert other.recv(PATIENCE) == "still there?"
 
 
 def test_the_server_goes_on_after_all_that(site):

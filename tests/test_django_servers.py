@@ -62,13 +62,9 @@ def test_gunicorn_with_another_worker_refuses_a_websocket(worker, application, t
         missing("gunicorn", "pip install gunicorn")
     with servers.start(
         *("-m", "gunicorn", application, "--bind=127.0.0.1:0", f"--worker-class={worker}"),
-        *("--threads=2", "--graceful-timeout=1"),
+        "--graceful-timeout=1",
         banner=r"Listening at: http://127\.0\.0\.1:(\d+)",
         # It puts files of its own into the home directory.
         env=servers.environment({"LOGGING": LOGGING}, HOME=str(tmp_path)),
     ) as server:
-        try:
-            assert "gunicorn" in refusal(server)
-            assert requests.get(server.url("/accept/")).status_code == 200
-        finally:
-            server.stop()
+        assert "gunicorn" in refusal(server)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import django
 import pytest
 from django.conf import settings
+from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
@@ -19,11 +20,12 @@ from conftest import missing
 from django_websocket_ev import accept_websocket, conf, require_websocket
 from django_websocket_ev.checks import check_databases, check_psycopg, check_settings
 from django_websocket_ev.middleware import WebSocketMiddleware
+from django_websocket_ev.sessions import SessionSaver
 from project.client import HANDSHAKE
 from servers import ROOT
 
 if not settings.configured:
-    settings.configure()
+    settings.configure(SECRET_KEY="only for tests")
     django.setup()
 
 DEFAULTS = {
@@ -209,17 +211,10 @@ def test_an_unpatched_process_may_have_any_psycopg(monkeypatch):
 
 
 def test_manage_py_check_runs_the_checks():
-    output = servers.manage(
-        "check",
-        settings={
-            "WEBSOCKET_MAX_QUEUE": "many",
-            "WEBSOCKET_MAX_QEUE": 7,
-            "DATABASES": {"default": {}, "orders": {"ENGINE": "django.db.backends.mysql"}},
-        },
-    )
+    wrong = {"WEBSOCKET_MAX_QUEUE": "many", "WEBSOCKET_MAX_QEUE": 7}
+    output = servers.manage("check", settings=wrong)
     assert "(websocket.E001) WEBSOCKET_MAX_QUEUE must be an integer" in output
     assert "(websocket.W001) There is no setting WEBSOCKET_MAX_QEUE" in output
-    assert "(websocket.W002) The driver of the database 'orders'" in output
 
 
 # Requests that come by RequestFactory, as in a project's own tests.
@@ -308,6 +303,20 @@ def test_the_middleware_prepares_every_request(factory):
     middleware(opening(factory))
     assert [request.is_websocket() for request in seen] == [False, True]
     assert [request.websocket for request in seen] == [None, None]
+
+
+# A session whose data is in its cookie, which a handshake sends once and never again.
+
+
+def test_a_session_in_a_signed_cookie_is_warned_about_at_its_first_change_and_only_then(caplog):
+    session = SessionStore()
+    session["value"] = "old"
+    session.save()
+    saver = SessionSaver(session, "/socket/")
+    session["value"] = "new"
+    saver.save()
+    assert "cannot be kept" in caplog.text
+    assert not session.modified  # or wait() would save, and warn, each time
 
 
 # Which runserver is the usual one.

@@ -100,6 +100,7 @@ def gives_up(request):
 def fills_up(request):
     """Sends more than sockets hold, then waits for a message."""
     request.websocket.send(b"x" * 2**24)
+    note(request, "full")
     note(request, request.websocket.wait())
     request.websocket.send("end")
     request.websocket.wait()
@@ -165,11 +166,23 @@ def notices(request):
 def hold_hub_until_client_has_left(request):
     """Let nobody run while the client says something and leaves: it all comes in one turn."""
     client = request.META["eventlet.input"].get_socket().fd
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
     request.websocket.wait()
     request.websocket.send("holding")
     for _ in turns():
         if client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_ESTABLISHED:
             break
+
+
+@require_websocket(max_queue=4, send_timeout=0.05, write_limit=65536)
+def gives_its_client_up(request):
+    """Hears what came before, most of which waits where reading had paused."""
+    websocket = request.websocket
+    try:
+        for _ in turns():
+            websocket.send(b"x" * 65536)
+    except ConnectionClosed as error:
+        note(request, [error.code, list(websocket)])
 
 
 @require_websocket
@@ -210,6 +223,7 @@ def closes_unread(request):
         time.sleep(0)
     request.websocket.close(4000)
     wait_at(request, "end")
+    note(request, sorted(set(request.websocket)))
 
 
 @require_websocket(close_timeout=0.05)
@@ -285,6 +299,7 @@ urlpatterns = [
     path("holds_one/", holds_one),
     path("busy/", busy),
     path("notices/", notices),
+    path("gives_its_client_up/", gives_its_client_up),
     path("late_to_read/", late_to_read),
     path("late_to_send/", late_to_send),
     path("closes_first/<name>/", closes_first),

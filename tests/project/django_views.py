@@ -175,7 +175,12 @@ def end(request, how):
         "suspicious": SuspiciousOperation("not so"),
         "bad": BadRequest("not this"),
         "own": OwnError("all is lost"),
+        "exit": SystemExit("a library gave up"),
     }[how]
+
+
+def exits(request):
+    raise SystemExit("a library gave up")
 
 
 def report_exception(sender, request, **kwargs):
@@ -269,6 +274,7 @@ urlpatterns = [
     path("begins-a-session/", begins_a_session(require_websocket(answer))),
     path("sign-in/", sign_in),
     path("end/<slug:how>/", end),
+    path("exits/", exits),
     path("until-none/", until_none),
     path("sql/", sql),
     path("blocks/sleep/", sleep),

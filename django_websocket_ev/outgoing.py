@@ -1,0 +1,116 @@
+"""The bytes on their way to one client.
+
+They are written from wherever they arise: the kernel gets them at once, and what
+it does not take waits here, in order, until the hub finds that it would.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django_websocket_ev.greensocket import WOULD_BLOCK
+from django_websocket_ev.protocol import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Outgoing:
+    """The write buffer of one socket.
+
+    ``send`` is the socket's, and never blocks. The hub calls ``on_sent`` each
+    time that some of what waited has left, and ``on_broken`` where the peer is gone.
+    """
+
+    __slots__ = (
+        "_fileno",
+        "_hub",
+        "_listener",
+        "_on_broken",
+        "_on_sent",
+        "_pong",
+        "_pong_after",
+        "_send",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        hub: Any,
+        fileno: int,
+        send: Callable[[bytes | bytearray], int],
+        on_sent: Callable[[], None],
+        on_broken: Callable[..., None],
+    ) -> None:
+        self._hub = hub
+        self._fileno = fileno
+        self._send = send
+        self._on_sent = on_sent
+        self._on_broken = on_broken
+        self._listener: Any = None
+        #: What the kernel has not taken yet.
+        self.waiting = bytearray()
+        self._pong: bytes | None = None
+        self._pong_after = 0
+
+    def put(self, frame: bytes) -> bool:
+        """Send a frame, or let it wait behind those that do; return whether the peer is there."""
+        if self.waiting:
+            self.waiting += frame
+            return True
+        try:
+            sent = self._send(frame)
+        except WOULD_BLOCK:
+            sent = 0
+        except OSError:
+            return False
+        if sent != len(frame):
+            self.waiting += memoryview(frame)[sent:]
+            self._listener = self._hub.add(
+                self._hub.WRITE, self._fileno, self._on_writable, self._on_broken, None
+            )
+        return True
+
+    def put_pong(self, payload: bytes) -> bool:
+        """Answer a Ping; return whether the peer is there.
+
+        Of those that come before the bytes that wait have left, only the last
+        gets an answer (RFC 6455 §5.5.3), so no flood of them fills the buffer.
+        """
+        if not self.waiting:
+            return self.put(frames.build_frame(frames.PONG, payload))
+        if self._pong is None:
+            self._pong_after = len(self.waiting)
+        self._pong = payload
+        return True
+
+    def put_close(self, payload: bytes) -> bool:
+        """Send a Close frame, behind which nothing may follow (§5.5.1)."""
+        self._pong = None
+        return self.put(frames.build_frame(frames.CLOSE, payload))
+
+    def _on_writable(self, _fd: int) -> None:
+        if self._listener is None:
+            return  # stopped in this very turn of the hub
+        try:
+            sent = self._send(self.waiting)
+        except WOULD_BLOCK:
+            return
+        except OSError:
+            self._on_broken()
+            return
+        del self.waiting[:sent]
+        self._pong_after -= sent
+        if self._pong is not None and self._pong_after <= 0:
+            self.waiting += frames.build_frame(frames.PONG, self._pong)
+            self._pong = None
+        if not self.waiting:
+            self.stop()
+        self._on_sent()
+
+    def stop(self) -> None:
+        """Forget what waits, and the hub."""
+        self.waiting = bytearray()  # a large one would stay as large
+        if self._listener is not None:
+            self._hub.remove(self._listener)
+            self._listener = None
