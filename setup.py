@@ -49,6 +49,12 @@ def long_description():
     return "\n\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
+def requirements(folder):
+    lines = (HERE / folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    names = (line.partition("#")[0].strip() for line in lines)
+    return [name for name in names if name]
+
+
 EXTRAS = {
     "gunicorn": ["gunicorn>=22"],
     "redis": ["redis>=5"],
@@ -71,13 +77,7 @@ EXTRAS = {
         "build>=1.2",
         "setuptools>=77",
     ],
-    "bench": [
-        "picows>=2.3",
-        "psycopg[binary]>=3.2",
-        "requests>=2.31",
-        "uvloop>=0.21",
-        "websockets>=15",
-    ],
+    "bench": requirements("bench"),
     "docs": ["sphinx>=7.4"],
     # mypy looks at what the package imports where it is installed, so websockets is.
     "lint": ["ruff>=0.15", "mypy>=1.18", "django-stubs>=5.2", "websockets>=13", "build>=1.2"],

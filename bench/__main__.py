@@ -1,0 +1,17 @@
+"""python -m bench [echo|stall] [OPTIONS]; echo when no scenario is named."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import echo, stall
+from bench.servers import ServerError
+
+SCENARIOS = {"echo": echo.main, "stall": stall.main}
+
+if __name__ == "__main__":
+    named = len(sys.argv) > 1 and sys.argv[1] in SCENARIOS
+    try:
+        SCENARIOS[sys.argv.pop(1) if named else "echo"]()
+    except ServerError as error:
+        sys.exit(str(error))

@@ -1,0 +1,1 @@
+"""Echo servers that others' libraries make, each as fast as its own documentation makes it."""

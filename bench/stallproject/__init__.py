@@ -1,0 +1,1 @@
+"""A Django project whose views block, each in its own way, while others echo."""
