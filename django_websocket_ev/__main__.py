@@ -29,8 +29,8 @@ def main() -> None:
         asked = bool(arguments) and arguments != ["-m"]
         print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
         raise SystemExit(0 if asked else 2)
-    bootstrap.patch()
     if arguments[0] == "-m":
+        bootstrap.patch()
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         return
@@ -38,6 +38,7 @@ def main() -> None:
     if not os.path.exists(script):
         print(f"python -m django_websocket_ev: there is no file {script!r}", file=sys.stderr)
         raise SystemExit(2)
+    bootstrap.patch()
     sys.argv = arguments
     # Where Python itself would look first; -m has put the working directory there.
     sys.path[0] = os.path.dirname(os.path.realpath(script))

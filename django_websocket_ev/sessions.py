@@ -46,9 +46,17 @@ class SessionSaver:
 
         Raises SessionInterrupted where it has been deleted meanwhile.
         """
-        self.session.modified = False
-        key = self.session.session_key
-        if key is None or key != self._key:
+        session = self.session
+        try:
+            if session.session_key is not None:
+                session.save()
+        except UpdateError:
+            raise SessionInterrupted(
+                "The session was deleted while its WebSocket was open, probably by a logout."
+            ) from None
+        finally:
+            session.modified = False  # the backend for signed cookies says otherwise
+        if session.session_key is None or session.session_key != self._key:
             logger.warning(
                 "A new session cannot be kept from within a WebSocket, nor a new key of one: the"
                 " cookie would have to go out with the handshake (%s). Create the session in the"
@@ -56,11 +64,3 @@ class SessionSaver:
                 " and out by plain HTTP.",
                 self._path,
             )
-        if key is None:
-            return
-        try:
-            self.session.save()
-        except UpdateError:
-            raise SessionInterrupted(
-                "The session was deleted while its WebSocket was open, probably by a logout."
-            ) from None

@@ -29,8 +29,8 @@ class Command(RunServer):
 
     def run(self, **options: Any) -> None:
         """Serve in a patched process, under the auto-reloader's eyes if it is wanted."""
-        if options["graceful_timeout"] <= 0:
-            raise CommandError("--graceful-timeout must be above 0.")
+        if not 0 < options["graceful_timeout"] < float("inf"):
+            raise CommandError("--graceful-timeout must be a number of seconds above 0.")
         if options["use_reloader"] and not development.is_reloader_child():
             development.supervise()
         if not bootstrap.is_patched():
