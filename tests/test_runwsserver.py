@@ -118,7 +118,7 @@ def test_system_checks_stop_it():
 
 @pytest.mark.parametrize("seconds", ["0", "nan"])
 def test_a_graceful_timeout_that_is_no_time_is_refused(seconds):
-    refused = (1, "CommandError: --graceful-timeout must be above 0.\n")
+    refused = (1, "CommandError: --graceful-timeout must be a number of seconds above 0.\n")
     command = ("manage.py", "runwsserver", "--noreload", "127.0.0.1:0")
     assert run(*command, f"--graceful-timeout={seconds}") == refused
 
