@@ -2,9 +2,9 @@
 
     python -m bench echo
 
-Each client sends a text and waits for its echo before it sends again. Every server runs alone on
-one core, the load generator on another, and rounds are interleaved so that a slow minute of the
-machine meets all servers alike.
+Each client sends a text and waits for its echo before it sends again. Each server runs alone on
+one core, its load generator on another, and they take turns by the second, so that a slow moment
+of the machine meets all alike.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.load import Sample
-from bench.measure import machine, pinned_to, raise_file_limit, two_cores
-from bench.servers import ECHO_SERVERS, ROOT, serving
+from bench.measure import machine, percentile, pinned_to, raise_file_limit, two_cores
+from bench.servers import ECHO_SERVERS, ROOT, Running, ServerError, serving
 
 BASELINE = "websockets"
 
@@ -66,53 +67,75 @@ class Run:
         return self.sample.load_cpu / self.sample.seconds
 
 
-def measure(name: str, clients: int, number: int, given: argparse.Namespace) -> Run:
-    """Start a server, put it under load, stop it."""
-    server_core, load_core = two_cores()
-    with serving(ECHO_SERVERS[name], server_core) as server, pinned_to(load_core):
+class Player:
+    """The load generator of one server. It stays connected while other servers are measured."""
+
+    def __init__(self, name: str, clients: int, server: Running, given: argparse.Namespace) -> None:
+        self.name = name
+        self.clients = clients
         command = [sys.executable, "-m", "bench.load", server.url, f"--pid={server.pid}"]
         command += [f"--clients={clients}", f"--size={given.size}"]
         command += [f"--warmup={given.warmup}", f"--seconds={given.seconds}"]
-        load = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if load.returncode:
-        raise SystemExit(f"{ECHO_SERVERS[name].name} with {clients} clients was not measured.")
-    return Run(name, clients, number, Sample(**json.loads(load.stdout)))
-
-
-def measure_patiently(name: str, clients: int, number: int, given: argparse.Namespace) -> Run:
-    """Measure again, a few times, while others keep server and load generator off their cores.
-
-    What decides is how busy the two were, never how the server fared.
-    """
-    for _ in range(given.tries):
-        run = measure(name, clients, number, given)
-        mark = limit(run.server_share, run.load_share)
-        print(
-            f"round {number + 1}: {name}, {clients} clients: {run.rate:,.0f} messages/s, "
-            f"{run.cpu:.1f} us {mark}".rstrip(),
-            file=sys.stderr,
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        if mark != CROWDED:
-            break
-    return run
+        self._read()
+
+    def __enter__(self) -> Player:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.communicate()  # closes its standard input, and so it ends
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise ServerError(f"{self.name} with {self.clients} clients could not be measured.")
+        return line
+
+    def measure(self, number: int) -> Run:
+        """One window of load."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return Run(self.name, self.clients, number, Sample(**json.loads(self._read())))
 
 
-def measure_all(given: argparse.Namespace) -> list[Run]:
-    """Every server at every number of clients, round by round."""
+def measure_all(clients: int, given: argparse.Namespace) -> list[Run]:
+    """Every server in turn, round by round.
+
+    All of them are up throughout, so that the windows of one round lie a second apart and not
+    the time that a start takes: machines change their pace from one second to the next. A server
+    that is not being measured has nothing to do.
+    """
+    server_core, load_core = two_cores()
     runs = []
-    for number in range(given.rounds):
-        # To and fro, so that no server always follows the same one.
-        order = given.servers if number % 2 == 0 else given.servers[::-1]
-        for clients in given.clients:
-            for name in order:
-                runs.append(measure_patiently(name, clients, number, given))
+    with ExitStack() as stack:
+        players = []
+        for name in given.servers:
+            server = stack.enter_context(serving(ECHO_SERVERS[name], server_core))
+            with pinned_to(load_core):
+                players.append(stack.enter_context(Player(name, clients, server, given)))
+        for player in players:
+            player.measure(0)  # not counted: the interpreter specializes what it runs
+        for number in range(given.rounds):
+            # To and fro, so that no server always follows the same one.
+            for player in players if number % 2 == 0 else reversed(players):
+                runs.append(player.measure(number))
+            print(f"{clients} clients: round {number + 1} of {given.rounds}", file=sys.stderr)
     return runs
 
 
-def ratio(runs: Sequence[Run], baseline: Sequence[Run]) -> float:
-    """Median over the rounds of CPU per message against the baseline's in the same round."""
+def ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
+    """Quartiles over the rounds of CPU per message against the baseline's in the same round."""
     pairs = zip(runs, baseline, strict=True)
-    return statistics.median(run.cpu / base.cpu for run, base in pairs)
+    found = sorted(run.cpu / base.cpu for run, base in pairs)
+    return {
+        "ratio_low": percentile(found, 25),
+        "ratio": statistics.median(found),
+        "ratio_high": percentile(found, 75),
+    }
 
 
 def summarize(runs: Sequence[Run], given: argparse.Namespace) -> list[dict[str, float | str]]:
@@ -133,7 +156,7 @@ def summarize(runs: Sequence[Run], given: argparse.Namespace) -> list[dict[str, 
                 "load_share": statistics.median(run.load_share for run in own),
             }
             if BASELINE in by_server:
-                row["ratio"] = ratio(own, by_server[BASELINE])
+                row.update(ratios(own, by_server[BASELINE]))
             rows.append(row)
     return rows
 
@@ -149,17 +172,20 @@ def table(rows: Sequence[dict[str, float | str]]) -> str:
     """The rows as text, with a note where something else than the server was the limit."""
     lines = [
         f"{'clients':>7}  {'server':<22}{'messages/s':>11}{'CPU us/msg':>12}{'ratio':>7}"
-        f"{'server core':>13}{'load core':>11}"
+        f"{'quartiles':>13}{'server core':>13}{'load core':>11}"
     ]
     marks = []
     for row in rows:
         mark = limit(float(row["server_share"]), float(row["load_share"]))
         marks.append(mark)
-        against = f"{row['ratio']:.2f}" if "ratio" in row else "-"
+        against = spread = "-"
+        if "ratio" in row:
+            against = f"{row['ratio']:.2f}"
+            spread = f"{row['ratio_low']:.2f} - {row['ratio_high']:.2f}"
         lines.append(
             f"{row['clients']:>7}  {row['server']:<22}{row['messages_per_second']:>11,.0f}"
-            f"{row['cpu_us_per_message']:>12.1f}{against:>7}{row['server_share']:>13.0%}"
-            f"{row['load_share']:>11.0%} {mark}".rstrip()
+            f"{row['cpu_us_per_message']:>12.1f}{against:>7}{spread:>13}"
+            f"{row['server_share']:>13.0%}{row['load_share']:>11.0%} {mark}".rstrip()
         )
     lines.append(f"\nratio: CPU per message against {ECHO_SERVERS[BASELINE].name}")
     lines += [f"{mark} {note}" for mark, note in NOTES.items() if mark in marks]
@@ -177,10 +203,9 @@ def arguments() -> argparse.Namespace:
         help=f"of {', '.join(ECHO_SERVERS)}; default: all",
     )  # fmt: skip
     parser.add_argument("--clients", nargs="+", type=int, default=[100, 1000], metavar="N")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tries", type=int, default=3, help="where others used the cores")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measured window")
-    parser.add_argument("--warmup", type=float, default=1.0, help="seconds before it")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measured window")
+    parser.add_argument("--warmup", type=float, default=0.3, help="seconds before it")
     parser.add_argument("--size", type=int, default=32, help="bytes of a message")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
     return parser.parse_args()
@@ -189,7 +214,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     given = arguments()
     raise_file_limit()
-    runs = measure_all(given)
+    runs = [run for clients in given.clients for run in measure_all(clients, given)]
     rows = summarize(runs, given)
     facts = machine()
     print(", ".join(f"{name} {value}" for name, value in facts.items()))

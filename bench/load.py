@@ -1,7 +1,9 @@
 """The load generator: clients that send a message, wait for its echo, and send again.
 
 A process of its own, in C as far as it goes (picows on uvloop), so that the server is the slower
-of the two and its core the busy one. Prints one JSON object: see `Sample`.
+of the two and its core the busy one. It says `ready` when every client is connected. For each line
+that it then reads it runs one window of load and prints one JSON object: see `Sample`. When its
+standard input ends, so does it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import argparse
 import asyncio
 import gc
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +25,7 @@ from bench.measure import cpu_seconds, raise_file_limit
 
 CONNECTING = 64  # handshakes under way at once: below any server's listen backlog
 HANDSHAKE_TIMEOUT = 30.0  # seconds
+REST_TIMEOUT = 10.0  # seconds
 CLOSE_TIMEOUT = 10.0  # seconds
 
 
@@ -82,23 +86,28 @@ async def disconnect(clients: Sequence[Client]) -> None:
 
 
 class PingPong(Client):
-    """Sends the same text again whenever it comes back."""
+    """Sends the same text again whenever it comes back, until told to rest."""
 
     def __init__(self, payload: bytes) -> None:
         super().__init__()
         self.payload = payload
         self.echoes = 0
         self.wrong = 0
+        self.playing = False
+        self.in_flight = False
 
     def serve(self) -> None:
+        self.playing = self.in_flight = True
         self.transport.send(WSMsgType.TEXT, self.payload)
 
     def on_text(self, frame: WSFrame) -> None:
         if frame.get_payload_as_bytes() != self.payload:
             self.wrong += 1
         self.echoes += 1
-        if not self.closing:
+        if self.playing:
             self.transport.send(WSMsgType.TEXT, self.payload)
+        else:
+            self.in_flight = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ class Sample:
 
     seconds: float
     messages: int  # echoed, over all clients
-    least: int  # echoed to the client that got fewest: a starved client shows here
+    least: int  # echoed to the client that got fewest
     server_cpu: float  # seconds, user and system
     load_cpu: float  # seconds of this process
 
@@ -130,36 +139,57 @@ class _Mark:
             [client.echoes for client in clients],
         )
 
+    def until(self, end: _Mark) -> Sample:
+        echoes = [after - before for before, after in zip(self.echoes, end.echoes, strict=True)]
+        return Sample(
+            seconds=end.clock - self.clock,
+            messages=sum(echoes),
+            least=min(echoes),
+            server_cpu=end.server_cpu - self.server_cpu,
+            load_cpu=end.load_cpu - self.load_cpu,
+        )
 
-async def ping_pong(
-    url: str, pid: int, number: int, size: int, warmup: float, seconds: float
-) -> Sample:
-    """Keep one message in flight per client; measure the server `pid` after a warm-up."""
-    payload = (b"0123456789abcdef" * (size // 16 + 1))[:size]
-    clients = await connect(url, lambda: PingPong(payload), number)
+
+async def rest(clients: Sequence[PingPong]) -> None:
+    """Let every message come home. SystemExit if one does not, or came home changed."""
+    for client in clients:
+        client.playing = False
+    deadline = time.monotonic() + REST_TIMEOUT
+    while any(client.in_flight for client in clients) and time.monotonic() < deadline:
+        await asyncio.sleep(0.001)
+    lost = sum(client.lost for client in clients)
+    unanswered = sum(client.in_flight for client in clients)
+    wrong = sum(client.wrong for client in clients)
+    if lost or unanswered or wrong:
+        raise SystemExit(
+            f"Not a fair run: {lost} clients lost, {unanswered} without their echo, "
+            f"{wrong} echoes wrong."
+        )
+
+
+async def window(clients: Sequence[PingPong], pid: int, warmup: float, seconds: float) -> Sample:
+    """One message in flight per client; the server `pid` is measured after a warm-up."""
     for client in clients:
         client.serve()
     await asyncio.sleep(warmup)
     start = _Mark.now(pid, clients)
     await asyncio.sleep(seconds)
-    end = _Mark.now(pid, clients)
-    lost = sum(client.lost for client in clients)
-    await disconnect(clients)
+    sample = start.until(_Mark.now(pid, clients))
+    await rest(clients)
+    return sample
 
-    wrong = sum(client.wrong for client in clients)
-    echoes = [after - before for before, after in zip(start.echoes, end.echoes, strict=True)]
-    if lost or wrong or not min(echoes):
-        raise SystemExit(
-            f"Not a fair run: {lost} clients lost, {echoes.count(0)} without any echo, "
-            f"{wrong} echoes wrong."
-        )
-    return Sample(
-        seconds=end.clock - start.clock,
-        messages=sum(echoes),
-        least=min(echoes),
-        server_cpu=end.server_cpu - start.server_cpu,
-        load_cpu=end.load_cpu - start.load_cpu,
-    )
+
+async def play(given: argparse.Namespace) -> None:
+    """Connect once, then one window per line of standard input."""
+    payload = (b"0123456789abcdef" * (given.size // 16 + 1))[: given.size]
+    clients = await connect(given.url, lambda: PingPong(payload), given.clients)
+    print("ready", flush=True)
+    loop = asyncio.get_running_loop()
+    # Reading in a thread keeps pings answered while another server is measured.
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        sample = await window(clients, given.pid, given.warmup, given.seconds)
+        print(json.dumps(asdict(sample)), flush=True)
+    await disconnect(clients)
 
 
 def main() -> None:
@@ -168,15 +198,12 @@ def main() -> None:
     parser.add_argument("--pid", type=int, required=True, help="the server's process")
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--size", type=int, default=32, help="bytes of a message")
-    parser.add_argument("--warmup", type=float, default=1.0, help="seconds")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of the measured window")
+    parser.add_argument("--warmup", type=float, default=0.3, help="seconds")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a measured window")
     given = parser.parse_args()
     raise_file_limit()
     gc.disable()  # no message leaves a cycle behind, and a pause would look like the server's
-    sample = uvloop.run(
-        ping_pong(given.url, given.pid, given.clients, given.size, given.warmup, given.seconds)
-    )
-    print(json.dumps(asdict(sample)))
+    uvloop.run(play(given))
 
 
 if __name__ == "__main__":
