@@ -121,7 +121,12 @@ class WebSocket:
         anything else than the above, UnicodeEncodeError for a str that has no
         UTF-8 (a lone surrogate).
         """
-        frame = build_text(message) if message.__class__ is str else _build(message)
+        if message.__class__ is str:
+            frame = build_text(message)
+        elif self._connection.closed:
+            frame = b""  # not sent: send(wait()) is no TypeError when the client has left
+        else:
+            frame = _build(message)
         self._connection.write(frame)
 
     def send_json(self, value: Any, encoder: type[json.JSONEncoder] = DjangoJSONEncoder) -> None:

@@ -40,6 +40,13 @@ def test_connection_closed_is_quiet(said):
     assert said("/sends_too_late_uncaught/") == []
 
 
+def test_to_send_what_wait_returned_is_quiet_when_the_client_has_left(said):
+    # The first example of 0.3.0: send(wait()), and wait() returned None.
+    with connect(said.server.ws("/echo_once/")):
+        pass
+    assert said("/echo_once/") == []
+
+
 def test_bad_json_closes_with_1008_and_no_traceback(said):
     with rawclient.connect(said.server, "/echoes_json/?uncaught") as client:
         client.send_text("{")

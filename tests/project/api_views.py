@@ -20,7 +20,13 @@ def echo(request):
         request.websocket.send(message)
 
 
-# What 0.3.0's own tests served.
+# What 0.3.0's README and its own tests served.
+
+
+@require_websocket
+def echo_once(request):
+    message = request.websocket.wait()
+    request.websocket.send(message)
 
 
 @accept_websocket
@@ -218,6 +224,7 @@ urlpatterns = [
     path("", include(sending_views.urlpatterns)),
     path("backstage/", backstage),
     path("echo/", echo),
+    path("echo_once/", echo_once),
     path("add_one/", add_one),
     path("add_one/required/", require_websocket(add_one)),
     path("left/", left),
