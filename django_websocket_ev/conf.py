@@ -7,8 +7,7 @@ which the system checks call at start.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,71 +16,15 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from django_websocket_ev.protocol.handshake import is_token
-
-#: A validator returns what is wrong with a value, as "must be ..."; None if nothing is.
-Validator = Callable[[Any], str | None]
-
-#: scheme://host[:port], a wildcard for subdomains as in CSRF_TRUSTED_ORIGINS, or "null".
-_ORIGIN = re.compile(
-    r"null|[a-zA-Z][a-zA-Z0-9+.-]*://(\*\.)?(\[[0-9a-fA-F:.]+\]|[^/:*@?#\s]+)(:\d+)?"
-)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _boolean(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "must be True or False"
-
-
-def _positive_int(value: Any) -> str | None:
-    is_int = isinstance(value, int) and not isinstance(value, bool)
-    return None if is_int and value >= 1 else "must be an integer of 1 or more"
-
-
-def _positive_int_or_none(value: Any) -> str | None:
-    return (
-        None
-        if value is None or _positive_int(value) is None
-        else ("must be an integer of 1 or more, or None for no limit")
-    )
-
-
-def _seconds(value: Any) -> str | None:
-    return (
-        None
-        if _is_number(value) and 0 < value < float("inf")
-        else ("must be a number of seconds above 0")
-    )
-
-
-def _origins(value: Any) -> str | None:
-    if value is None or value == "*":
-        return None
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return 'must be None, "*", or a list of origins'
-    for origin in value:
-        if origin != "*" and not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
-            return f"must hold origins such as 'https://example.com', not {origin!r}"
-    return None
-
-
-def _subprotocols(value: Any) -> str | None:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return "must be a list of subprotocols"
-    for name in value:
-        if not is_token(name):
-            return f"must hold tokens such as 'chat.v1', not {name!r}"
-    return None
+from django_websocket_ev import validators as valid
+from django_websocket_ev.protocol.deflate import Compression
 
 
 class Option(NamedTuple):
     """One thing that can be set."""
 
     default: Any
-    validate: Validator
+    validate: valid.Validator
     meaning: str
     #: Whether WEBSOCKET_<NAME> sets it for the whole project.
     is_setting: bool = True
@@ -91,32 +34,71 @@ class Option(NamedTuple):
 
 OPTIONS: dict[str, Option] = {
     "accept_all": Option(
-        False, _boolean, "every view takes WebSockets", is_view_option=False
+        False, valid.boolean, "every view takes WebSockets", is_view_option=False
     ),
     "allowed_origins": Option(
         None,
-        _origins,
+        valid.origins,
         "None: the page's own origin and CSRF_TRUSTED_ORIGINS; else a list of origins"
         ' besides its own, "*" for all',
     ),
     "max_message_size": Option(
-        2**20, _positive_int_or_none, "bytes of a message; 1009 above it; None for no limit"
+        2**20, valid.positive_int_or_none, "bytes of a message; 1009 above it; None for no limit"
     ),
     "max_queue": Option(
-        64, _positive_int, "whole messages waiting for the view; above it reading pauses"
+        64, valid.positive_int, "whole messages waiting for the view; above it reading pauses"
+    ),
+    "read_limit": Option(
+        2**20, valid.positive_int, "bytes of messages waiting for the view; above it reading pauses"
     ),
     "write_limit": Option(
-        2**20, _positive_int, "bytes waiting for the client; a view's send() blocks above it"
+        2**20, valid.positive_int, "bytes waiting for the client; a view's send() blocks above it"
     ),
     "send_timeout": Option(
-        30, _seconds, "seconds that send() may block before the client counts as gone"
+        30, valid.seconds, "seconds that send() may block before the client counts as gone"
     ),
     "close_timeout": Option(
-        10, _seconds, "seconds for the peer's half of the closing handshake"
+        10, valid.seconds, "seconds for the peer's half of the closing handshake"
+    ),
+    "ping_interval": Option(
+        20, valid.seconds_or_none, "seconds without a byte from the client before it gets a Ping"
+    ),
+    "ping_timeout": Option(
+        20, valid.seconds_or_none, "seconds for any answer to a Ping; 1011 after it"
+    ),
+    "compression": Option(
+        "deflate",
+        valid.compression,
+        "permessage-deflate; None turns it off, a dict sets window bits, context takeover,"
+        " level and threshold",
+    ),
+    "max_connections": Option(
+        10_000,
+        valid.positive_int_or_none,
+        "WebSockets open at once in a process; 503 above it; None for no limit",
+        is_view_option=False,
+    ),
+    "max_connections_per_client": Option(
+        None,
+        valid.positive_int_or_none,
+        "the same, from one address",
+        is_view_option=False,
+    ),
+    "client_address": Option(
+        None,
+        valid.dotted_path_or_none,
+        "None: REMOTE_ADDR; else a function that returns a request's address, as a dotted path",
+        is_view_option=False,
+    ),
+    "request_timeout": Option(
+        60,
+        valid.seconds,
+        "seconds for a client to bring the head of its next request, on our own server",
+        is_view_option=False,
     ),
     "subprotocols": Option(
         (),
-        _subprotocols,
+        valid.subprotocols,
         "the subprotocols that a view speaks, the preferred one first",
         is_setting=False,
     ),
@@ -132,7 +114,15 @@ class Options(NamedTuple):
     max_queue: int
     write_limit: int
     send_timeout: float
+    read_limit: int
     close_timeout: float
+    ping_interval: float | None
+    ping_timeout: float | None
+    compression: Compression | None
+    max_connections: int | None
+    max_connections_per_client: int | None
+    client_address: str | None
+    request_timeout: float
     subprotocols: tuple[str, ...]
 
 
@@ -178,7 +168,7 @@ def view_overrides(given: Mapping[str, Any]) -> Overrides:
         error = OPTIONS[name].validate(value)
         if error is not None:
             raise ImproperlyConfigured(f"the option {name} {error}, not {value!r}")
-    return tuple((name, _hashable(value)) for name, value in given.items())
+    return tuple((name, _settled(name, value)) for name, value in given.items())
 
 
 @cache
@@ -190,7 +180,7 @@ def get_options(overrides: Overrides = ()) -> Options:
     for name, error in setting_errors():
         raise ImproperlyConfigured(f"{name} {error}")
     values = {
-        name: _hashable(getattr(settings, setting_name(name), option.default))
+        name: _settled(name, getattr(settings, setting_name(name), option.default))
         if option.is_setting
         else option.default
         for name, option in OPTIONS.items()
@@ -198,7 +188,10 @@ def get_options(overrides: Overrides = ()) -> Options:
     return Options(**{**values, **dict(overrides)})
 
 
-def _hashable(value: Any) -> Any:
+def _settled(name: str, value: Any) -> Any:
+    """Return a value as an Options holds it: hashable."""
+    if name == "compression" and value is not None:
+        return Compression(**({} if value == "deflate" else value))
     return tuple(value) if isinstance(value, (list, tuple)) else value
 
 

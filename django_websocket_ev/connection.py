@@ -17,25 +17,29 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev import greensocket
 from django_websocket_ev.bootstrap import quiet
 from django_websocket_ev.conf import Options
 from django_websocket_ev.exceptions import ConnectionClosed
 from django_websocket_ev.greensocket import WOULD_BLOCK
+from django_websocket_ev.incoming import Incoming
+from django_websocket_ev.keepalive import Heartbeat
 from django_websocket_ev.outgoing import Outgoing
 from django_websocket_ev.protocol import close as codes
-from django_websocket_ev.protocol.receiver import Close, Ping, Receiver
+from django_websocket_ev.protocol import frames
+from django_websocket_ev.protocol.receiver import Close, Ping, Pong
+from django_websocket_ev.turns import FRAMES, stand_in_line
 
 with quiet():
     from eventlet import getcurrent, hubs, sleep
 
+if TYPE_CHECKING:
+    from django_websocket_ev.protocol.deflate import Inflater
+
 #: Bytes to ask of the kernel at a time.
 READ_SIZE = 65536
-
-#: Reads of a TLS socket in one hub turn, so that none holds up the others.
-_TLS_READS = 16
 
 #: A green thread that sends and never waits gives way each time it has sent so many.
 _TURN = 64
@@ -58,18 +62,25 @@ class Connection:
     ``sock`` stays the server's: it is neither closed here nor read by anybody
     else until :meth:`finish` returns. ``pending`` are bytes that came behind
     the handshake; a peer that did not live to see it end is not ``alive``.
+    ``inflater`` undoes compression that was agreed on.
     """
 
     # One line a word would be a page: there are thousands of these in a process.
     __slots__ = (
-        *("_sock", "_recv", "_hub", "_options", "_feed", "_feed_whole", "_queue", "_max_queue"),
-        *("_listener", "_outgoing", "_waiter", "_senders", "_finisher", "_timer"),
-        *("_close_sent", "_close_received", "_discarding", "_over"),
+        *("_sock", "_recv", "_hub", "_options", "_incoming", "_feed_whole", "_queue", "_reads"),
+        *("_listener", "_stands_in_line", "_outgoing", "_heartbeat"),
+        *("_waiter", "_senders", "_finisher", "_timer", "_close_sent", "_close_received", "_over"),
         *("closed", "close_code", "close_reason", "messages_in", "messages_out"),
     )
 
     def __init__(
-        self, sock: Any, options: Options, pending: bytes = b"", *, alive: bool = True
+        self,
+        sock: Any,
+        options: Options,
+        pending: bytes = b"",
+        *,
+        alive: bool = True,
+        inflater: Inflater | None = None,
     ) -> None:
         self.closed = False
         self.close_code: int | None = None
@@ -80,11 +91,12 @@ class Connection:
         self._recv, send = greensocket.take(sock)
         self._hub: Any = hubs.get_hub()
         self._options = options
-        receiver = Receiver(options.max_message_size)
-        self._feed = receiver.feed
-        self._feed_whole = receiver.feed_whole
-        self._queue: deque[str | bytes] = deque()
-        self._max_queue = options.max_queue
+        self._incoming = Incoming(options, inflater)
+        self._feed_whole = self._incoming.feed_whole
+        self._queue = self._incoming.queue
+        #: Reads that did not take the short way.
+        self._reads = 0
+        self._stands_in_line = False
         self._listener: Any = None
         self._outgoing = Outgoing(self._hub, sock.fileno(), send, self._on_sent, self._on_broken)
         #: Green threads that wait: for a message, for room to send, for the end.
@@ -94,17 +106,13 @@ class Connection:
         self._timer: Any = None
         self._close_sent = False
         self._close_received = False
-        #: This side has closed: what still comes is read for the Close in it.
-        self._discarding = False
         self._over = False
+        self._heartbeat = Heartbeat(self._hub, self, options.ping_interval, options.ping_timeout)
         if not alive:
             self._end()
             return
         open_connections.add(self)
-        if pending:
-            self._receive(pending)
-        if not self._is_full():
-            self._listen()
+        self._receive(pending)
 
     # Reading: the hub's side.
 
@@ -116,8 +124,7 @@ class Connection:
         self._listener = self._hub.add(
             self._hub.READ, self._sock.fileno(), callback, self._on_obsolete, None
         )
-        if tls:
-            # No poll reports the bytes that TLS has decrypted already.
+        if tls and self._sock.pending():
             self._hub.schedule_call_global(0, callback, 0)
 
     def _on_readable(self, _fd: int) -> None:
@@ -127,7 +134,7 @@ class Connection:
             data = self._recv(READ_SIZE)
         except WOULD_BLOCK:
             return
-        except OSError:
+        except (OSError, ValueError):
             data = b""
         waiter = self._waiter
         if waiter is not None:
@@ -148,21 +155,10 @@ class Connection:
         self._settle()
 
     def _on_readable_tls(self, fd: int) -> None:
-        for _ in range(_TLS_READS):
-            if self._over or self._listener is None:
-                return
-            try:
-                data = self._recv(READ_SIZE)
-            except WOULD_BLOCK:
-                return
-            except (OSError, ValueError):
-                data = b""
-            if data:
-                self._receive(data)
-            else:
-                self._end()
-            self._settle()
-        self._hub.schedule_call_global(0, self._on_readable_tls, fd)
+        self._on_readable(fd)
+        if not self._over and self._listener is not None and self._sock.pending():
+            # Decrypted already, so no poll reports them.
+            self._hub.schedule_call_global(0, self._on_readable_tls, fd)
 
     def _on_obsolete(self, _error: Exception) -> None:
         """The hub found the descriptor in other hands: it was closed under us."""
@@ -170,26 +166,46 @@ class Connection:
         self._end()
         self._settle()
 
-    def _receive(self, data: bytes) -> None:
-        """Take bytes in: queue the messages, act on the rest."""
-        queue = self._queue
-        alive = True
-        for event in self._feed(data, self._max_queue - len(queue)):
-            if isinstance(event, (str, bytes)):
-                if not self._discarding:
-                    self.messages_in += 1
-                    queue.append(event)
-            elif isinstance(event, Ping):
-                alive = self._close_sent or self._outgoing.put_pong(event.payload)
-            elif isinstance(event, Close):
-                self._on_close(event)
-            elif isinstance(event, codes.ProtocolError):
-                self._close_received = True  # nothing that follows has a meaning
-                self.close(event.code, event.reason)
-        if self._is_full():
-            self._stop_listening()
+    def _receive(self, data: bytes, turns: int = FRAMES) -> None:
+        """Take bytes in: queue the messages, act on the rest, and see when to read on."""
+        self._reads += 1
+        before = len(self._queue)
+        pings: list[bytes] = []
+        end = None
+        for event in self._incoming.feed(data, turns):
+            if isinstance(event, Ping):
+                pings.append(event.payload)
+            elif isinstance(event, Pong):
+                self._heartbeat.on_pong(event.payload)
+            else:
+                end = event
+        self.messages_in += len(self._queue) - before
+        alive = not pings or self._close_sent or self._outgoing.put_pongs(pings)
+        if isinstance(end, Close):
+            self._on_close(end)
+        elif end is not None:
+            self._close_received = True  # nothing that follows has a meaning
+            self.close(end.code, end.reason)
+        self._set_pace()
         if not alive:
             self._on_broken()
+
+    def _set_pace(self) -> None:
+        """Listen for more, unless there is more here already than may be taken in now."""
+        if self._incoming.is_full():
+            self._stop_listening()
+        elif not self._incoming.has_more:
+            self._listen()
+        elif not self._stands_in_line:
+            self._stop_listening()
+            self._stands_in_line = True
+            stand_in_line(self._hub, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._stands_in_line = False
+        if not self._over and not self._incoming.is_full():
+            self._receive(b"")
+            self._settle()
 
     def _on_close(self, close: Close) -> None:
         """Answer the peer's Close frame, RFC 6455 §5.5.1, or take it as an answer."""
@@ -201,33 +217,20 @@ class Connection:
             has_code = close.code != codes.NO_STATUS_RECEIVED
             self._send_close(codes.build_payload(close.code if has_code else None))
 
-    def _is_full(self) -> bool:
-        return len(self._queue) >= self._max_queue
-
     def _stop_listening(self) -> None:
         if self._listener is not None:
             self._hub.remove(self._listener)
             self._listener = None
-
-    def _resume(self) -> None:
-        """Read on, first what the receiver had to leave."""
-        while not self._is_full():
-            before = len(self._queue)
-            self._receive(b"")
-            if len(self._queue) == before:
-                break
-        if not self._is_full():
-            self._listen()
 
     # Reading: the view's side.
 
     def wait(self, timeout: float | None = None) -> str | bytes | None:
         """Return the next message, None once there is none left and the socket is closed."""
         queue = self._queue
-        if self._listener is None and len(queue) <= self._max_queue // 2:
-            self._resume()
+        if self._listener is None and self._incoming.is_half_empty():
+            self._read_on()
         if queue:
-            return queue.popleft()
+            return self._incoming.take()
         if self.closed:
             return None
         if self._waiter is not None:
@@ -254,6 +257,19 @@ class Connection:
             if timer is not None:
                 timer.cancel()
 
+    def _read_on(self) -> None:
+        if not self._over:
+            sleep(0)  # a client that sends this much must not have the hub for itself
+        if self._over:
+            self._read_rest()
+        elif not self._stands_in_line:
+            self._receive(b"")
+
+    def _read_rest(self) -> None:
+        """Take in what came before the end, as far as there is room."""
+        while self._incoming.has_more and self._incoming.is_half_empty():
+            self._receive(b"")
+
     def _time_out(self, waiter: Any, timeout: float) -> None:
         if self._waiter is waiter:
             self._waiter = None
@@ -270,15 +286,25 @@ class Connection:
 
     # Writing.
 
-    def write(self, frame: bytes, messages: int = 1) -> None:
-        """Send a frame, which is so many ``messages``: one, or none.
+    def wait_for_room(self) -> None:
+        """Block while more than ``write_limit`` bytes wait for the client.
 
-        Blocks the calling green thread while more than ``write_limit`` bytes
-        wait for the client. Raises ConnectionClosed.
+        Raises ConnectionClosed.
         """
         if self.closed:
             raise self._error()
         if self._outgoing.waiting and (self._senders or not self._has_room()):
+            self._wait_for_room()
+
+    def write(self, frame: bytes, messages: int = 1, has_room: bool = False) -> None:
+        """Send a frame, which is so many ``messages``: one, or none.
+
+        Blocks as :meth:`wait_for_room` does, unless it was called just before.
+        Raises ConnectionClosed.
+        """
+        if self.closed:
+            raise self._error()
+        if self._outgoing.waiting and not has_room and (self._senders or not self._has_room()):
             self._wait_for_room()
         if not self._outgoing.put(frame):
             self._on_broken()
@@ -288,20 +314,21 @@ class Connection:
             sleep(0)
 
     def _on_sent(self) -> None:
+        self._reads += 1  # it takes what it gets, so it lives
         self._after_flush()
         self._settle()
 
     def _on_broken(self, _error: Exception | None = None) -> None:
         """A write failed. What the peer said before it left may still be there."""
         self._close_sent = True  # no answer can be sent any more
-        while not self._over and not self._is_full():
+        while not self._over and not self._incoming.is_full():
             try:
                 data = self._recv(READ_SIZE)
             except (OSError, ValueError):
                 break
             if not data:
                 break
-            self._receive(data)
+            self._receive(data, _UNLIMITED)
         self._end()
         # Not yet: this may be in the middle of _receive, with more to queue.
         self._hub.schedule_call_global(0, self._settle)
@@ -325,6 +352,37 @@ class Connection:
     def _error(self) -> ConnectionClosed:
         return ConnectionClosed(self.close_code or codes.ABNORMAL_CLOSURE, self.close_reason)
 
+    # Keepalive.
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds between the last Ping that was answered and its Pong."""
+        return self._heartbeat.latency
+
+    @property
+    def activity(self) -> int:
+        """A number that changes with whatever comes from the client, or is taken by it."""
+        return self.messages_in + self._reads
+
+    def unread(self) -> int:
+        """Return how many bytes from the client wait in the kernel."""
+        return greensocket.unread(self._sock)
+
+    def unsent(self) -> int:
+        """Return how many bytes the client has not taken yet."""
+        return len(self._outgoing.waiting) + greensocket.unsent(self._sock)
+
+    def ping(self, payload: bytes) -> None:
+        """Send a Ping frame, as :meth:`write` does."""
+        self.write(frames.build_frame(frames.PING, payload), messages=0)
+        self._heartbeat.on_ping(payload)
+
+    def probe(self, payload: bytes) -> None:
+        """Send a Ping frame without blocking, for the hub."""
+        self._heartbeat.on_ping(payload)
+        if not self._outgoing.put(frames.build_frame(frames.PING, payload)):
+            self._on_broken()
+
     # Closing.
 
     def close(self, code: int, reason: str = "") -> None:
@@ -336,9 +394,9 @@ class Connection:
         if self.closed:
             return
         self._mark_closed(code, reason)
-        self._discarding = True
+        self._incoming.discard()
         self._send_close(payload)
-        self._resume()  # the peer's Close is to come, however full the queue was
+        self._set_pace()  # the peer's Close is to come, however full the queue was
         self._settle()
 
     def _mark_closed(self, code: int, reason: str = "") -> None:
@@ -347,7 +405,6 @@ class Connection:
             self.closed = True
             self.close_code = code
             self.close_reason = reason
-            self._max_queue = _UNLIMITED
 
     def _send_close(self, payload: bytes) -> None:
         self._close_sent = True
@@ -392,11 +449,13 @@ class Connection:
         self._over = self._close_sent = True
         self._mark_closed(codes.ABNORMAL_CLOSURE)
         self._stop_listening()
-        self._outgoing.stop()
+        self._outgoing.end()
+        self._heartbeat.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         open_connections.discard(self)
+        self._read_rest()
 
     def _settle(self) -> None:
         """Let whoever waits see what has changed."""
@@ -406,7 +465,7 @@ class Connection:
         waiter = self._waiter
         if waiter is not None and (self._queue or self.closed):
             self._waiter = None
-            self._wake(waiter, self._queue.popleft() if self._queue else None)
+            self._wake(waiter, self._incoming.take() if self._queue else None)
         while self._senders and (self.closed or self._has_room()):
             self._wake(self._senders.popleft())
         if self._over and self._finisher is not None:

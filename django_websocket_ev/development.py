@@ -86,6 +86,7 @@ class DevelopmentServer:
         ipv6: bool = False,
         graceful_timeout: float = 10.0,
     ) -> None:
+        from django_websocket_ev.conf import get_options
         from django_websocket_ev.server import Server, listen, raise_file_limit, stop_on_signals
 
         raise_file_limit()
@@ -95,6 +96,7 @@ class DevelopmentServer:
             listener,
             lambda environ, start_response: self._application(environ, start_response),
             graceful_timeout=graceful_timeout,
+            request_timeout=get_options().request_timeout,
             access_log=logging.getLogger("django.server"),
         )
         # Before the banner: who reads that may signal.

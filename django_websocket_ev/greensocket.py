@@ -8,7 +8,9 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from struct import pack
+from fcntl import ioctl
+from struct import pack, unpack
+from termios import FIONREAD, TIOCOUTQ
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev.bootstrap import quiet
@@ -63,6 +65,24 @@ def end_output(sock: Any) -> None:
             # Not the green unwrap, which would own the descriptor a second time.
             ssl.SSLSocket.unwrap(sock)
     sock.shutdown(socket.SHUT_WR)
+
+
+def unread(sock: Any) -> int:
+    """Return how many bytes from the peer wait in the kernel."""
+    return _count(sock, FIONREAD)
+
+
+def unsent(sock: Any) -> int:
+    """Return how many bytes are in the kernel that the peer has not acknowledged."""
+    return _count(sock, TIOCOUTQ)
+
+
+def _count(sock: Any, what: int) -> int:
+    try:
+        number: int = unpack("i", ioctl(sock.fileno(), what, bytes(4)))[0]
+    except OSError:
+        return 0
+    return number
 
 
 def reset_on_close(sock: Any) -> None:

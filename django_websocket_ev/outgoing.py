@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+#: Pings that came at once and are all answered.
+_PONGS = 16
+
+
 class Outgoing:
     """The write buffer of one socket.
 
@@ -71,17 +75,18 @@ class Outgoing:
             )
         return True
 
-    def put_pong(self, payload: bytes) -> bool:
-        """Answer a Ping; return whether the peer is there.
+    def put_pongs(self, payloads: list[bytes]) -> bool:
+        """Answer Pings, in one write; return whether the peer is there.
 
-        Of those that come before the bytes that wait have left, only the last
-        gets an answer (RFC 6455 §5.5.3), so no flood of them fills the buffer.
+        Not all of a flood: only the last few, and where bytes wait to leave only
+        the last of all, get an answer, as RFC 6455 §5.5.3 allows.
         """
         if not self.waiting:
-            return self.put(frames.build_frame(frames.PONG, payload))
+            pongs = [frames.build_frame(frames.PONG, payload) for payload in payloads[-_PONGS:]]
+            return self.put(b"".join(pongs))
         if self._pong is None:
             self._pong_after = len(self.waiting)
-        self._pong = payload
+        self._pong = payloads[-1]
         return True
 
     def put_close(self, payload: bytes) -> bool:
@@ -114,3 +119,12 @@ class Outgoing:
         if self._listener is not None:
             self._hub.remove(self._listener)
             self._listener = None
+
+    def end(self) -> None:
+        """Stop for good, and let go of whoever was to be called."""
+        self.stop()
+        self._on_sent = self._on_broken = _do_nothing
+
+
+def _do_nothing(_error: Exception | None = None) -> None:
+    pass

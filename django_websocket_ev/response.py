@@ -23,6 +23,7 @@ from greenlet import GreenletExit
 
 from django_websocket_ev.exceptions import ConnectionClosed
 from django_websocket_ev.protocol import close as codes
+from django_websocket_ev.protocol.deflate import Inflater, get_deflater, negotiate
 from django_websocket_ev.protocol.handshake import build_response, select_subprotocol
 from django_websocket_ev.sessions import SessionSaver
 from django_websocket_ev.websocket import WebSocket
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from django_websocket_ev.conf import Options
     from django_websocket_ev.connection import Connection
+    from django_websocket_ev.limits import Place
     from django_websocket_ev.protocol.handshake import Opening
     from django_websocket_ev.transport import Transport
 
@@ -65,6 +67,7 @@ class WebSocketResponse(HttpResponseBase):
         options: Options,
         transport: Transport,
         view: Callable[[], Any],
+        place: Place,
     ) -> None:
         super().__init__()
         del self.headers["Content-Type"]
@@ -73,10 +76,14 @@ class WebSocketResponse(HttpResponseBase):
         self._options = options
         self._transport = transport
         self._view = view
+        self._place = place
         self._context = copy_context()
 
     def __iter__(self) -> Iterator[bytes]:
-        self._context.run(self._converse)
+        try:
+            self._context.run(self._converse)
+        finally:
+            self._place.give_back()
         return iter(())
 
     def _converse(self) -> None:
@@ -86,20 +93,28 @@ class WebSocketResponse(HttpResponseBase):
         request = self._request
         sock = self._transport.get_socket(request.META)
         subprotocol = select_subprotocol(self._opening.subprotocols, self._options.subprotocols)
+        deflater = inflater = agreement = None
+        if self._options.compression is not None:
+            agreement = negotiate(self._opening.extensions, self._options.compression)
+            if agreement is not None:
+                deflater = get_deflater(agreement, self._options.compression)
+                inflater = Inflater(agreement)
         cookies = [("Set-Cookie", c.output(header="").strip()) for c in self.cookies.values()]
         pending = self._transport.take_pending(request.META, sock)
         alive = True
         try:
-            sock.sendall(build_response(self._opening, subprotocol, cookies))
+            sock.sendall(build_response(self._opening, subprotocol, cookies, agreement))
         except OSError:
             alive = False  # gone again; the view sees a closed WebSocket
-        connection = Connection(sock, self._options, pending, alive=alive)
+        connection = Connection(sock, self._options, pending, alive=alive, inflater=inflater)
         begun = monotonic()
         client = request.META.get("REMOTE_ADDR") or "unix"
         access_logger.info("WebSocket %s open, client %s", request.path, client)
         try:
             saver = SessionSaver.of(request)
-            request.websocket = WebSocket(connection, subprotocol, saver)  # type: ignore[attr-defined]
+            request.websocket = WebSocket(  # type: ignore[attr-defined]
+                connection, subprotocol, saver, deflater
+            )
             self._run_view(connection, saver)
         finally:
             connection.finish()

@@ -41,16 +41,48 @@ BACKLOG = 4096
 #: Connections to accept before those that are open get a turn.
 _ACCEPT_TURN = 32
 
-#: Seconds that a client may take for its next request, or for the next bytes of one.
-_HTTP_TIMEOUT = 60
+#: Seconds that a client may take for the next bytes of a request's body, or of a response.
+_SOCKET_TIMEOUT = 60
+
+REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
-    """eventlet's HTTP handler, with an environ that tells the request's HTTP version."""
+    """eventlet's HTTP handler, with a limit of time and an environ that knows its HTTP version."""
+
+    def handle_one_request(self) -> None:
+        """Serve a request, if its head is here within ``request_timeout`` seconds.
+
+        eventlet's own limit is for each read: a byte a minute would keep a
+        connection for ever.
+        """
+        self._head_timer = eventlet.Timeout(self.server.request_timeout)
+        try:
+            super().handle_one_request()
+        except eventlet.Timeout as timeout:
+            if timeout is not self._head_timer:
+                raise
+            self.close_connection = True
+            if self.conn_state[2] == wsgi.STATE_REQUEST or self._has_begun():
+                self.wfile.write(REQUEST_TIMEOUT)
+        finally:
+            self._head_timer.cancel()
+
+    def _has_begun(self) -> bool:
+        """Whether a part of a request's first line has come."""
+        self.connection.setblocking(False)  # peek() reads where the buffer is empty
+        try:
+            return bool(self.rfile.peek())
+        except (OSError, ValueError):
+            return False
+        finally:
+            self.connection.settimeout(_SOCKET_TIMEOUT)
 
     def get_environ(self) -> dict[str, Any]:
+        """Return the WSGI environ of a request whose head is here."""
+        self._head_timer.cancel()
         environ: dict[str, Any] = super().get_environ()
         environ["SERVER_PROTOCOL"] = self.request_version
         environ["SERVER_SOFTWARE"] = "django-websocket-ev"
@@ -97,8 +129,9 @@ class Server:
     """A WSGI server for one listening socket.
 
     ``listener`` is a green one; ``graceful_timeout`` the seconds that requests
-    and views have once :meth:`stop` was called; ``access_log`` takes a line for
-    each HTTP request.
+    and views have once :meth:`stop` was called; ``request_timeout`` the seconds
+    that a client has for the head of its next request; ``access_log`` takes a
+    line for each HTTP request.
     """
 
     def __init__(
@@ -107,6 +140,7 @@ class Server:
         application: Callable[..., Iterable[bytes]],
         *,
         graceful_timeout: float = 10.0,
+        request_timeout: float = 60.0,
         access_log: logging.Logger | None = None,
     ) -> None:
         self.graceful_timeout = graceful_timeout
@@ -121,10 +155,11 @@ class Server:
             log_x_forwarded_for=False,
             max_http_version=wsgi.DEFAULT_MAX_HTTP_VERSION,
             protocol=HttpProtocol,
-            keepalive=_HTTP_TIMEOUT,
-            socket_timeout=_HTTP_TIMEOUT,
+            keepalive=True,
+            socket_timeout=_SOCKET_TIMEOUT,
             debug=False,
         )
+        self._wsgi.request_timeout = request_timeout
         #: Per green thread: client's address, socket, eventlet's state, path.
         self._active: dict[Any, list[Any]] = {}
         self._stopped = Event()

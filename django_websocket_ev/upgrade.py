@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev import bootstrap, origin
 from django_websocket_ev.conf import get_options
+from django_websocket_ev.limits import RETRY_AFTER, NoPlace, take_place
 from django_websocket_ev.requests import refuse
 from django_websocket_ev.response import WebSocketResponse
 from django_websocket_ev.transport import find_transport
@@ -43,7 +44,11 @@ def open_websocket(
     hindrance = _hindrance(request.META, transport)
     if transport is None or hindrance:
         return refuse(request, CANNOT_CARRY.format(why=hindrance))
-    return WebSocketResponse(request, opening, options, transport, view)
+    try:
+        place = take_place(request, options)
+    except NoPlace as error:
+        return refuse(request, str(error), {"Retry-After": str(RETRY_AFTER)}, status=503)
+    return WebSocketResponse(request, opening, options, transport, view, place)
 
 
 def _hindrance(environ: dict[str, Any], transport: Transport | None) -> str:

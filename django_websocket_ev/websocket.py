@@ -11,18 +11,13 @@ from django.utils.functional import Promise
 
 from django_websocket_ev.exceptions import BadMessage
 from django_websocket_ev.protocol.close import NORMAL_CLOSURE
-from django_websocket_ev.protocol.frames import (
-    MAX_CONTROL_SIZE,
-    PING,
-    build_binary,
-    build_frame,
-    build_text,
-)
+from django_websocket_ev.protocol.frames import MAX_CONTROL_SIZE, build_binary, build_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django_websocket_ev.connection import Connection
+    from django_websocket_ev.protocol.deflate import Deflater
     from django_websocket_ev.sessions import SessionSaver
 
 
@@ -32,7 +27,7 @@ class WebSocket:
     Whatever blocks here blocks the view that called it and nobody else.
     """
 
-    __slots__ = ("_connection", "_saver", "subprotocol")
+    __slots__ = ("_build_text", "_connection", "_deflater", "_in_order", "_saver", "subprotocol")
 
     #: The subprotocol that was agreed on in the handshake, None without one.
     subprotocol: str | None
@@ -42,9 +37,15 @@ class WebSocket:
         connection: Connection,
         subprotocol: str | None = None,
         saver: SessionSaver | None = None,
+        deflater: Deflater | None = None,
     ) -> None:
         self._connection = connection
         self._saver = saver
+        self._deflater = deflater
+        self._build_text = build_text if deflater is None else deflater.build_text
+        # Where each message refers to those before, frames must leave in the order
+        # in which they are built.
+        self._in_order = deflater is not None and deflater.keeps_context
         self.subprotocol = subprotocol
 
     def __repr__(self) -> str:
@@ -121,13 +122,15 @@ class WebSocket:
         anything else than the above, UnicodeEncodeError for a str that has no
         UTF-8 (a lone surrogate).
         """
+        if self._in_order:
+            self._connection.wait_for_room()
         if message.__class__ is str:
-            frame = build_text(message)
+            frame = self._build_text(message)
         elif self._connection.closed:
             frame = b""  # not sent: send(wait()) is no TypeError when the client has left
         else:
-            frame = _build(message)
-        self._connection.write(frame)
+            frame = self._build(message)
+        self._connection.write(frame, 1, self._in_order)
 
     def send_json(self, value: Any, encoder: type[json.JSONEncoder] = DjangoJSONEncoder) -> None:
         """Send ``value`` as a text message of JSON.
@@ -146,7 +149,15 @@ class WebSocket:
         payload = bytes(payload)
         if len(payload) > MAX_CONTROL_SIZE:
             raise ValueError(f"a Ping carries at most {MAX_CONTROL_SIZE} bytes")
-        self._connection.write(build_frame(PING, payload), messages=0)
+        self._connection.ping(payload)
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds that the last Ping and its Pong took, of keepalive or of :meth:`ping`.
+
+        None before the first.
+        """
+        return self._connection.latency
 
     # Closing.
 
@@ -180,18 +191,18 @@ class WebSocket:
         """
         self._connection.close(code, reason)
 
-
-def _build(message: Any) -> bytes:
-    """Return the frame of a message that is not plainly a str."""
-    if isinstance(message, (bytes, bytearray, memoryview)):
-        return build_binary(bytes(message))
-    if isinstance(message, (str, Number, Promise)):
-        return build_text(str(message))
-    if isinstance(message, (dict, list)):
+    def _build(self, message: Any) -> bytes:
+        """Return the frame of a message that is not plainly a str."""
+        if isinstance(message, (bytes, bytearray, memoryview)):
+            build = build_binary if self._deflater is None else self._deflater.build_binary
+            return build(bytes(message))
+        if isinstance(message, (str, Number, Promise)):
+            return self._build_text(str(message))
+        if isinstance(message, (dict, list)):
+            raise TypeError(
+                f"send() takes no {type(message).__name__}: use send_json(), or json.dumps()"
+            )
         raise TypeError(
-            f"send() takes no {type(message).__name__}: use send_json(), or json.dumps()"
+            f"send() takes str for a text message and bytes for a binary one, not"
+            f" {type(message).__name__}: convert it, for example with str()"
         )
-    raise TypeError(
-        f"send() takes str for a text message and bytes for a binary one, not"
-        f" {type(message).__name__}: convert it, for example with str()"
-    )

@@ -122,8 +122,19 @@ def test_the_subprotocol_is_the_one_that_the_view_prefers(connect):
 
 
 @by_name([client for client in CLIENTS if client.can_compress])
-def test_compression_that_is_offered_is_declined(connect):
-    client = connect("/clients/offer/", compression=True)
+@pytest.mark.parametrize("path", ["/clients/offer/", "/clients/offer/takeover/"])
+def test_compression_that_is_offered_is_agreed_on(connect, path):
+    client = connect(path, compression=True)
+    assert "permessage-deflate" in client.receive()
+    assert "permessage-deflate" in client.extensions
+    for message in ("aaaa" * 1000, "small", bytes(range(256)) * 300, "", "ä§" * 50_000, "aaaa"):
+        client.send(message)
+        assert client.receive() == message
+
+
+@by_name([client for client in CLIENTS if client.can_compress])
+def test_compression_that_is_offered_may_be_declined(connect):
+    client = connect("/clients/offer/plain/", compression=True)
     assert "permessage-deflate" in client.receive()
     assert client.extensions == ""
     client.send("aaaa" * 1000)

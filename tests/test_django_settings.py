@@ -20,6 +20,7 @@ from conftest import missing
 from django_websocket_ev import accept_websocket, conf, require_websocket
 from django_websocket_ev.checks import check_databases, check_psycopg, check_settings
 from django_websocket_ev.middleware import WebSocketMiddleware
+from django_websocket_ev.protocol.deflate import Compression
 from django_websocket_ev.sessions import SessionSaver
 from project.client import HANDSHAKE
 from servers import ROOT
@@ -33,9 +34,17 @@ DEFAULTS = {
     "WEBSOCKET_ALLOWED_ORIGINS": None,
     "WEBSOCKET_MAX_MESSAGE_SIZE": 2**20,
     "WEBSOCKET_MAX_QUEUE": 64,
+    "WEBSOCKET_READ_LIMIT": 2**20,
     "WEBSOCKET_WRITE_LIMIT": 2**20,
     "WEBSOCKET_SEND_TIMEOUT": 30,
     "WEBSOCKET_CLOSE_TIMEOUT": 10,
+    "WEBSOCKET_PING_INTERVAL": 20,
+    "WEBSOCKET_PING_TIMEOUT": 20,
+    "WEBSOCKET_COMPRESSION": "deflate",
+    "WEBSOCKET_MAX_CONNECTIONS": 10_000,
+    "WEBSOCKET_MAX_CONNECTIONS_PER_CLIENT": None,
+    "WEBSOCKET_CLIENT_ADDRESS": None,
+    "WEBSOCKET_REQUEST_TIMEOUT": 60,
 }
 
 
@@ -45,7 +54,8 @@ DEFAULTS = {
 @pytest.mark.parametrize(("name", "default"), DEFAULTS.items())
 def test_the_defaults_are_those_of_the_design(name, default):
     option = name.removeprefix("WEBSOCKET_").lower()
-    assert getattr(conf.get_options(), option) == default
+    found = getattr(conf.get_options(), option)
+    assert found == (Compression() if default == "deflate" else default)
 
 
 def test_the_defaults_pass_their_own_checks():
@@ -106,6 +116,25 @@ def test_a_good_value_takes_effect_and_is_not_complained_about(name, value):
         ("WEBSOCKET_CLOSE_TIMEOUT", float("inf")),
         ("WEBSOCKET_CLOSE_TIMEOUT", float("nan")),
         ("WEBSOCKET_CLOSE_TIMEOUT", -1),
+        ("WEBSOCKET_READ_LIMIT", None),
+        ("WEBSOCKET_PING_INTERVAL", 0),
+        ("WEBSOCKET_PING_TIMEOUT", "20"),
+        ("WEBSOCKET_COMPRESSION", True),
+        ("WEBSOCKET_COMPRESSION", "gzip"),
+        ("WEBSOCKET_COMPRESSION", {"takeover": True}),
+        ("WEBSOCKET_COMPRESSION", {"server_max_window_bits": 8}),
+        ("WEBSOCKET_COMPRESSION", {"client_max_window_bits": 16}),
+        ("WEBSOCKET_COMPRESSION", {"client_no_context_takeover": 1}),
+        ("WEBSOCKET_COMPRESSION", {"level": True}),
+        ("WEBSOCKET_COMPRESSION", {"level": 0}),
+        ("WEBSOCKET_COMPRESSION", {"threshold": -1}),
+        ("WEBSOCKET_MAX_CONNECTIONS", 0),
+        ("WEBSOCKET_MAX_CONNECTIONS_PER_CLIENT", -1),
+        ("WEBSOCKET_CLIENT_ADDRESS", "nothing"),
+        ("WEBSOCKET_CLIENT_ADDRESS", "django_websocket_ev.no_such_thing"),
+        ("WEBSOCKET_CLIENT_ADDRESS", "django_websocket_ev.__version__"),
+        ("WEBSOCKET_CLIENT_ADDRESS", 7),
+        ("WEBSOCKET_REQUEST_TIMEOUT", None),
     ],
 )
 def test_a_bad_value_is_an_error_that_names_setting_and_value(name, value):

@@ -34,11 +34,12 @@ MAX_CONTROL_SIZE = 125
 
 _FIN = 0x80
 _RSV = 0x70
+_RSV1 = 0x40
 _MASKED = 0x80
 
-# The two bytes before a short text or binary message from a server, by length:
-# a look-up is cheaper than packing them.
-_SHORT_TEXT = [bytes((_FIN | TEXT, size)) for size in range(126)]
+#: The two bytes before a short text message from a server, by its length: a
+#: look-up is cheaper than packing them.
+SHORT_TEXT = [bytes((_FIN | TEXT, size)) for size in range(126)]
 _SHORT_BINARY = [bytes((_FIN | BINARY, size)) for size in range(126)]
 
 
@@ -68,22 +69,27 @@ class Header(NamedTuple):
     mask: bytes
     #: Bytes that the header itself takes.
     size: int
+    #: The first bit of the reserved ones, by which permessage-deflate marks a
+    #: message that is compressed (RFC 7692 §6).
+    rsv1: bool = False
 
 
-def parse_header(data: bytes, position: int = 0) -> Header | None:
+def parse_header(data: bytes, position: int = 0, *, rsv1: bool = False) -> Header | None:
     """Return the header that begins at ``position`` of ``data``; None if it is not whole.
 
     Each rule is applied to the first byte that can break it. Raises
     :class:`ProtocolError` for a frame that no client may send: reserved bits or
     opcodes, no mask, a length that is not minimal, a control frame that is long
-    or fragmented.
+    or fragmented. With ``rsv1`` the first frame of a message may have that bit.
     """
     available = len(data) - position
     if available < 1:
         return None
     first = data[position]
     opcode = first & 0x0F
-    if first & _RSV:
+    if first & _RSV and not (
+        rsv1 and first & _RSV == _RSV1 and opcode in (TEXT, BINARY)  # RFC 7692 §6.1
+    ):
         raise ProtocolError(PROTOCOL_ERROR, "a reserved bit is set, no extension uses it")  # §5.2
     if opcode not in OPCODES:
         raise ProtocolError(PROTOCOL_ERROR, f"opcode {opcode} is reserved")  # §5.2
@@ -119,7 +125,7 @@ def parse_header(data: bytes, position: int = 0) -> Header | None:
     if available < size + 4:
         return None
     mask = data[position + size : position + size + 4]
-    return Header(fin, opcode, length, mask, size + 4)
+    return Header(fin, opcode, length, mask, size + 4, first & _RSV1 != 0)
 
 
 def build_text(message: str) -> bytes:
@@ -130,7 +136,7 @@ def build_text(message: str) -> bytes:
     payload = message.encode()
     size = len(payload)
     if size < 126:
-        return _SHORT_TEXT[size] + payload
+        return SHORT_TEXT[size] + payload
     return build_frame(TEXT, payload)
 
 
@@ -143,11 +149,16 @@ def build_binary(payload: bytes) -> bytes:
 
 
 def build_frame(
-    opcode: int, payload: bytes = b"", *, fin: bool = True, mask: bytes | None = None
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv1: bool = False,
+    mask: bytes | None = None,
 ) -> bytes:
     """Return a frame; ``mask``, four bytes, makes it a client's (§5.1)."""
     size = len(payload)
-    first = opcode | (_FIN if fin else 0)
+    first = opcode | (_FIN if fin else 0) | (_RSV1 if rsv1 else 0)
     masked = 0 if mask is None else _MASKED
     if size < 126:
         header = bytes((first, masked | size))

@@ -22,7 +22,17 @@ VERSION = "13"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 #: RFC 7230 §3.2.6: token = 1*tchar
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TCHARS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TOKEN = re.compile(_TCHARS)
+
+#: §9.1: extension = token *( ";" token [ "=" ( token | quoted-string ) ] )
+_EXTENSION = re.compile(rf"[ \t,]*({_TCHARS})[ \t]*")
+_PARAMETER = re.compile(
+    rf';[ \t]*({_TCHARS})[ \t]*(?:=[ \t]*(?:({_TCHARS})|"((?:[^"\\]|\\.)*)")[ \t]*)?'
+)
+
+#: An extension that a client offers: its name, and its parameters with their values.
+Extension = tuple[str, tuple[tuple[str, str | None], ...]]
 
 _VERSION = re.compile(r"HTTP/(\d)\.(\d)")
 
@@ -47,6 +57,8 @@ class Opening(NamedTuple):
     key: str
     #: The subprotocols that the client offers, in its order of preference.
     subprotocols: tuple[str, ...]
+    #: The extensions that it offers, likewise.
+    extensions: tuple[Extension, ...] = ()
 
 
 def tokens(value: str) -> list[str]:
@@ -111,7 +123,35 @@ def parse(method: str, http_version: str, header: Callable[[str], str]) -> Openi
     offered = tokens(header("sec-websocket-protocol"))
     if not all(map(is_token, offered)) or len(set(offered)) < len(offered):
         raise Refusal("Sec-WebSocket-Protocol must be a list of different tokens.")
-    return Opening(key, tuple(offered))
+    extensions = parse_extensions(header("sec-websocket-extensions"))
+    return Opening(key, tuple(offered), extensions)
+
+
+def parse_extensions(value: str) -> tuple[Extension, ...]:
+    """Return what a Sec-WebSocket-Extensions header offers, in order.
+
+    Raises :class:`Refusal` where it breaks the grammar of §9.1: the server must
+    fail the connection then.
+    """
+    extensions: list[Extension] = []
+    value = value.rstrip(" \t,")
+    position = 0
+    while position < len(value):
+        name = _EXTENSION.match(value, position)
+        if name is None or (extensions and "," not in name[0]):
+            raise Refusal("Sec-WebSocket-Extensions is malformed.")
+        position = name.end()
+        parameters = []
+        while parameter := _PARAMETER.match(value, position):
+            position = parameter.end()
+            content = parameter[2]
+            if parameter[3] is not None:
+                content = re.sub(r"\\(.)", r"\1", parameter[3])
+                if not is_token(content):  # §9.1: once it is unescaped, it must be one
+                    raise Refusal("Sec-WebSocket-Extensions quotes what is no token.")
+            parameters.append((parameter[1], content))
+        extensions.append((name[1], tuple(parameters)))
+    return tuple(extensions)
 
 
 def _is_key(key: str) -> bool:
@@ -137,9 +177,11 @@ def build_response(
     opening: Opening,
     subprotocol: str | None = None,
     headers: Iterable[tuple[str, str]] = (),
+    extension: object | None = None,
 ) -> bytes:
     """Return the 101 response (§4.2.2, point 5), with further ``headers`` such as cookies.
 
+    ``extension`` is what was agreed on of those that the client offers; its str is sent.
     Raises ValueError for a header that would break out of its line.
     """
     lines = [
@@ -149,6 +191,8 @@ def build_response(
     ]
     if subprotocol is not None:
         lines.append(("Sec-WebSocket-Protocol", subprotocol))
+    if extension is not None:
+        lines.append(("Sec-WebSocket-Extensions", str(extension)))
     lines.extend(headers)
     for name, value in lines:
         if not is_token(name) or re.search(r"[\r\n\0]", value):

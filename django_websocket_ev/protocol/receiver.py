@@ -1,4 +1,4 @@
-"""From a client's bytes to messages. RFC 6455 §5.4 to §5.6, §6.2 and §8.1.
+"""From a client's bytes to messages. RFC 6455 §5.4 to §5.6, §6.2 and §8.1; RFC 7692 §6.2.
 
 A :class:`Receiver` is fed whatever arrives and returns what that completes.
 Where it stands is one of three places:
@@ -14,7 +14,7 @@ far. Control frames may come between its fragments, and pass it by.
 from __future__ import annotations
 
 import codecs
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django_websocket_ev.protocol import frames
 from django_websocket_ev.protocol.close import (
@@ -26,10 +26,16 @@ from django_websocket_ev.protocol.close import (
 )
 from django_websocket_ev.protocol.frames import apply_mask
 
+if TYPE_CHECKING:
+    from django_websocket_ev.protocol.deflate import Inflater
+
 _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
 #: The first byte of a text message in a single frame.
 _WHOLE_TEXT = 0x80 | frames.TEXT
+
+
+_MANY = 2**62
 
 
 class Ping(NamedTuple):
@@ -51,9 +57,11 @@ class Close(NamedTuple):
     reason: str
 
 
-#: What :meth:`Receiver.feed` returns: text, binary, a control frame, or the
-#: error that ended it all.
-Event = str | bytes | Ping | Pong | Close | ProtocolError
+#: What is no message: a control frame, or the error that ended it all.
+ControlEvent = Ping | Pong | Close | ProtocolError
+
+#: What :meth:`Receiver.feed` returns.
+Event = str | bytes | ControlEvent
 
 
 class Receiver:
@@ -61,14 +69,17 @@ class Receiver:
 
     ``max_message_size`` is the number of payload bytes that a message may have
     over all of its fragments; None for no limit. It is applied to the lengths
-    that headers announce, so nothing above it is ever stored.
+    that headers announce, so nothing above it is ever stored. ``inflater`` undoes
+    compression, where that was agreed on: then the limit is for what it returns.
     """
 
     __slots__ = (
         "_between",
+        "_compressed",
         "_decoder",
         "_fin",
         "_finished",
+        "_inflater",
         "_mask",
         "_max_size",
         "_max_whole",
@@ -76,21 +87,28 @@ class Receiver:
         "_missing",
         "_opcode",
         "_rest",
+        "has_more",
     )
 
-    def __init__(self, max_message_size: int | None = 2**20) -> None:
+    def __init__(
+        self, max_message_size: int | None = 2**20, inflater: Inflater | None = None
+    ) -> None:
         self._max_size = max_message_size
+        self._inflater = inflater
         # A text of up to this many bytes, whole in one read, takes the short way.
         self._max_whole = 125 if max_message_size is None else min(125, max_message_size)
         #: Nothing is pending: no part of a frame, no fragment of a message.
         self._between = True
         self._finished = False
+        #: Whether the last feed() stopped before it had seen to the end of its data.
+        self.has_more = False
         self._rest = b""
         self._missing = 0
         self._mask = b""
         self._fin = False
         #: The opcode of the message in the making, 0 when there is none.
         self._opcode = 0
+        self._compressed = False
         self._message: bytearray | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
 
@@ -118,30 +136,39 @@ class Receiver:
                 pass  # feed() says what is wrong
         return None
 
-    def feed(self, data: bytes, limit: int = 2**31) -> list[Event]:
+    def feed(
+        self, data: bytes, limit: int = _MANY, room: int = _MANY, turns: int = _MANY
+    ) -> list[Event]:
         """Take ``data`` and return the events that it completes, in order.
 
-        At most ``limit`` of them are messages. Bytes behind those are kept for
-        the next call, which may pass ``b""`` to go on with them. An error comes
-        as the last event, a :class:`ProtocolError` with the close code that it
-        deserves. Raises nothing.
+        At most ``limit`` of them are messages, which end with the one that fills
+        the ``room``, and at most so many ``turns`` are taken, of a frame each.
+        Where bytes are left then, ``has_more`` says so, and the next call, which
+        may pass ``b""``, goes on with them.
+
+        An error comes as the last event, a :class:`ProtocolError` with the close
+        code that it deserves. Raises nothing.
         """
         if self._finished:
             return []
         if self._rest:
             data = self._rest + data
         events: list[Event] = []
-        messages = 0
         position = 0
+        self.has_more = False
         try:
-            while messages < limit and not self._finished:
+            while not self._finished:
+                if limit <= 0 or room <= 0 or turns <= 0:
+                    self.has_more = position < len(data)
+                    break
+                turns -= 1
                 if self._missing:
                     position = self._take_payload(data, position)
                     if self._missing:
                         break
                     event = self._end_of_frame()
                 else:
-                    header = frames.parse_header(data, position)
+                    header = frames.parse_header(data, position, rsv1=self._inflater is not None)
                     if header is None:
                         break
                     payload_at = position + header.size
@@ -159,7 +186,8 @@ class Receiver:
                     event = self._end_of_frame()
                 if event is not None:
                     events.append(event)
-                    messages += 1
+                    limit -= 1
+                    room -= len(event)
         except ProtocolError as error:
             self._finish()
             # Anew: the one that was raised holds on to what it met on its way.
@@ -178,15 +206,22 @@ class Receiver:
                 raise ProtocolError(PROTOCOL_ERROR, "a continuation frame continues nothing")
         elif self._opcode:
             raise ProtocolError(PROTOCOL_ERROR, "a message begins before the last one is complete")
-        stored = 0 if self._message is None else len(self._message)
-        if self._max_size is not None and stored + header.length > self._max_size:
-            raise ProtocolError(MESSAGE_TOO_BIG, f"a message has more than {self._max_size} bytes")
-        if header.opcode != frames.CONTINUATION:
+        else:
             self._opcode = header.opcode
+            self._compressed = header.rsv1
+        if not self._compressed and self._max_size is not None:
+            stored = 0 if self._message is None else len(self._message)
+            if stored + header.length > self._max_size:
+                raise self._too_big()
         self._fin = header.fin
         self._mask = header.mask
         self._missing = header.length
+        if self._compressed and not header.length:
+            self._store(b"")
         return header.length > 0
+
+    def _too_big(self) -> ProtocolError:
+        return ProtocolError(MESSAGE_TOO_BIG, f"a message has more than {self._max_size} bytes")
 
     def _take_payload(self, data: bytes, position: int) -> int:
         """Store what ``data`` has of the frame's payload; return where that ends."""
@@ -199,12 +234,22 @@ class Receiver:
         if self._missing:
             turn = taken % 4
             self._mask = self._mask[turn:] + self._mask[:turn]
+        self._store(piece)
+        return end
+
+    def _store(self, piece: bytes) -> None:
+        """Add what a piece of payload holds to the message in the making."""
         if self._message is None:
             self._message = bytearray()
-        if self._opcode == frames.TEXT and (self._missing or not self._fin or self._decoder):
+        is_last = self._fin and not self._missing
+        if self._compressed and self._inflater is not None:
+            room = None if self._max_size is None else self._max_size - len(self._message)
+            piece = self._inflater.inflate(piece, room, last=is_last)
+            if room is not None and len(piece) > room:
+                raise self._too_big()
+        if self._opcode == frames.TEXT and (self._decoder or not is_last):
             self._validate(piece)
         self._message += piece
-        return end
 
     def _validate(self, piece: bytes) -> None:
         """Refuse what cannot become UTF-8 at the first byte that shows it (§8.1)."""
@@ -248,7 +293,9 @@ class Receiver:
 
     def _finish(self) -> None:
         self._finished = True
+        self.has_more = False
         self._missing = 0
         self._opcode = 0
+        self._inflater = None
         self._message = None
         self._decoder = None

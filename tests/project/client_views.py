@@ -37,12 +37,21 @@ def subprotocol(request):
     request.websocket.send(request.websocket.subprotocol)
 
 
-@require_websocket
 def offer(request):
     """Say which extensions the client has offered, then echo."""
     request.websocket.send(request.headers.get("Sec-WebSocket-Extensions", ""))
     for message in request.websocket:
         request.websocket.send(message)
+
+
+#: Both sides keep their contexts, in windows of other sizes.
+TAKEOVER = {
+    "server_no_context_takeover": False,
+    "client_no_context_takeover": False,
+    "server_max_window_bits": 11,
+    "client_max_window_bits": 12,
+    "threshold": 0,
+}
 
 
 @decorator_from_middleware(WebSocketMiddleware)
@@ -55,6 +64,8 @@ urlpatterns = [
     path("clients/end/<slug:name>/", end),
     path("clients/farewell/", farewell),
     path("clients/subprotocol/", subprotocol),
-    path("clients/offer/", offer),
+    path("clients/offer/", require_websocket(offer)),
+    path("clients/offer/plain/", require_websocket(compression=None)(offer)),
+    path("clients/offer/takeover/", require_websocket(compression=TAKEOVER)(offer)),
     path("clients/page/", page),
 ]

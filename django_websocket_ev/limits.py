@@ -1,0 +1,95 @@
+"""How many WebSockets a process, and a client, may have open at once.
+
+A place is taken before the view runs and given back once the connection is over,
+or when the response that holds it is thrown away unused, as middleware may do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from django_websocket_ev.conf import Options
+
+#: Seconds after which one who was refused may try again.
+RETRY_AFTER = 10
+
+#: Places that are taken, by client; those of all together have no name.
+_taken: Counter[str | None] = Counter()
+
+
+class NoPlace(Exception):
+    """As many WebSockets are open as may be; its text is for the client's developer."""
+
+
+class Place:
+    """Room for one WebSocket, until it is given back or forgotten."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, client: str) -> None:
+        self._keys: tuple[str | None, ...] = (None, client)
+        _taken.update(self._keys)
+
+    def give_back(self) -> None:
+        """Let another have it; a second call does nothing."""
+        keys, self._keys = self._keys, ()
+        for key in keys:
+            _taken[key] -= 1
+            if not _taken[key]:
+                del _taken[key]
+
+    __del__ = give_back
+
+
+def take_place(request: HttpRequest, options: Options) -> Place:
+    """Return a place for the WebSocket that ``request`` asks for.
+
+    Raises :class:`NoPlace`: ``WEBSOCKET_MAX_CONNECTIONS`` are open, or
+    ``WEBSOCKET_MAX_CONNECTIONS_PER_CLIENT`` from this client.
+    """
+    if options.max_connections is not None and _taken[None] >= options.max_connections:
+        raise NoPlace(f"This process has {options.max_connections} WebSockets open, its limit.")
+    client = _client(request, options.client_address)
+    most = options.max_connections_per_client
+    if most is not None and client and _taken[client] >= most:
+        raise NoPlace(f"Your address has {most} WebSockets open here, the limit for one client.")
+    return Place(client)
+
+
+def _client(request: HttpRequest, hook: str | None) -> str:
+    """Return what tells a client from others; "" if nothing does, as on a UNIX socket."""
+    address = remote_address(request) if hook is None else import_string(hook)(request)
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return str(address or "")
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        # A single machine has a /64 to choose from.
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return str(parsed)
+
+
+def remote_address(request: HttpRequest) -> str:
+    """Return the address of whoever connected to this server: a proxy's, behind one."""
+    address: str = request.META.get("REMOTE_ADDR", "")
+    return address
+
+
+def forwarded_for(request: HttpRequest) -> str:
+    """Return the address that the proxy in front was connected to from.
+
+    That is the last in X-Forwarded-For: the proxy has added it, and whatever comes
+    before it, the client may have made up. For ``WEBSOCKET_CLIENT_ADDRESS``,
+    and for a server that only the proxy can reach.
+    """
+    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    return forwarded.rpartition(",")[2].strip() or remote_address(request)
