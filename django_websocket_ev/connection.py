@@ -30,7 +30,7 @@ from django_websocket_ev.outgoing import Outgoing
 from django_websocket_ev.protocol import close as codes
 from django_websocket_ev.protocol import frames
 from django_websocket_ev.protocol.receiver import Close, Ping, Pong
-from django_websocket_ev.turns import FRAMES, stand_in_line
+from django_websocket_ev.turns import FRAMES
 
 with quiet():
     from eventlet import getcurrent, hubs, sleep
@@ -68,8 +68,17 @@ class Connection:
     # One line a word would be a page: there are thousands of these in a process.
     __slots__ = (
         *("_sock", "_recv", "_hub", "_options", "_incoming", "_feed_whole", "_queue", "_reads"),
-        *("_listener", "_stands_in_line", "_outgoing", "_heartbeat"),
-        *("_waiter", "_senders", "_finisher", "_timer", "_close_sent", "_close_received", "_over"),
+        *(
+            "_outgoing",
+            "_heartbeat",
+            "_waiter",
+            "_senders",
+            "_finisher",
+            "_timer",
+            "_close_sent",
+            "_close_received",
+            "_over",
+        ),
         *("closed", "close_code", "close_reason", "messages_in", "messages_out"),
     )
 
@@ -91,13 +100,19 @@ class Connection:
         self._recv, send = greensocket.take(sock)
         self._hub: Any = hubs.get_hub()
         self._options = options
-        self._incoming = Incoming(options, inflater)
+        self._incoming = Incoming(
+            self._hub,
+            sock,
+            options,
+            inflater,
+            self._on_readable,
+            self._on_obsolete,
+            self._on_turn,
+        )
         self._feed_whole = self._incoming.feed_whole
         self._queue = self._incoming.queue
         #: Reads that did not take the short way.
         self._reads = 0
-        self._stands_in_line = False
-        self._listener: Any = None
         self._outgoing = Outgoing(self._hub, sock.fileno(), send, self._on_sent, self._on_broken)
         #: Green threads that wait: for a message, for room to send, for the end.
         self._waiter: Any = None
@@ -115,17 +130,6 @@ class Connection:
         self._receive(pending)
 
     # Reading: the hub's side.
-
-    def _listen(self) -> None:
-        if self._listener is not None or self._over:
-            return
-        tls = greensocket.is_tls(self._sock)
-        callback = self._on_readable_tls if tls else self._on_readable
-        self._listener = self._hub.add(
-            self._hub.READ, self._sock.fileno(), callback, self._on_obsolete, None
-        )
-        if tls and self._sock.pending():
-            self._hub.schedule_call_global(0, callback, 0)
 
     def _on_readable(self, _fd: int) -> None:
         if self._over:
@@ -154,15 +158,9 @@ class Connection:
             self._end()
         self._settle()
 
-    def _on_readable_tls(self, fd: int) -> None:
-        self._on_readable(fd)
-        if not self._over and self._listener is not None and self._sock.pending():
-            # Decrypted already, so no poll reports them.
-            self._hub.schedule_call_global(0, self._on_readable_tls, fd)
-
     def _on_obsolete(self, _error: Exception) -> None:
         """The hub found the descriptor in other hands: it was closed under us."""
-        self._listener = None
+        self._incoming.listener = None
         self._end()
         self._settle()
 
@@ -186,23 +184,11 @@ class Connection:
         elif end is not None:
             self._close_received = True  # nothing that follows has a meaning
             self.close(end.code, end.reason)
-        self._set_pace()
+        self._incoming.set_pace()
         if not alive:
             self._on_broken()
 
-    def _set_pace(self) -> None:
-        """Listen for more, unless there is more here already than may be taken in now."""
-        if self._incoming.is_full():
-            self._stop_listening()
-        elif not self._incoming.has_more:
-            self._listen()
-        elif not self._stands_in_line:
-            self._stop_listening()
-            self._stands_in_line = True
-            stand_in_line(self._hub, self._take_turn)
-
-    def _take_turn(self) -> None:
-        self._stands_in_line = False
+    def _on_turn(self) -> None:
         if not self._over and not self._incoming.is_full():
             self._receive(b"")
             self._settle()
@@ -217,17 +203,12 @@ class Connection:
             has_code = close.code != codes.NO_STATUS_RECEIVED
             self._send_close(codes.build_payload(close.code if has_code else None))
 
-    def _stop_listening(self) -> None:
-        if self._listener is not None:
-            self._hub.remove(self._listener)
-            self._listener = None
-
     # Reading: the view's side.
 
     def wait(self, timeout: float | None = None) -> str | bytes | None:
         """Return the next message, None once there is none left and the socket is closed."""
         queue = self._queue
-        if self._listener is None and self._incoming.is_half_empty():
+        if self._incoming.listener is None and self._incoming.is_half_empty():
             self._read_on()
         if queue:
             return self._incoming.take()
@@ -262,7 +243,7 @@ class Connection:
             sleep(0)  # a client that sends this much must not have the hub for itself
         if self._over:
             self._read_rest()
-        elif not self._stands_in_line:
+        elif not self._incoming.stands_in_line:
             self._receive(b"")
 
     def _read_rest(self) -> None:
@@ -396,7 +377,7 @@ class Connection:
         self._mark_closed(code, reason)
         self._incoming.discard()
         self._send_close(payload)
-        self._set_pace()  # the peer's Close is to come, however full the queue was
+        self._incoming.set_pace()  # the peer's Close is to come, however full the queue was
         self._settle()
 
     def _mark_closed(self, code: int, reason: str = "") -> None:
@@ -448,7 +429,7 @@ class Connection:
             return
         self._over = self._close_sent = True
         self._mark_closed(codes.ABNORMAL_CLOSURE)
-        self._stop_listening()
+        self._incoming.end()
         self._outgoing.end()
         self._heartbeat.end()
         if self._timer is not None:

@@ -1,18 +1,22 @@
-"""The messages on their way to one view.
+"""What comes from one client: when it is read, and the messages on their way to the view.
 
-What a client sends is taken in as far as there is room: so many messages, and so
-many bytes of them. The rest stays with the receiver, and then with the kernel, and
-then with the client.
+It is taken in as far as there is room: so many messages, and so many bytes of
+them. The rest stays with the receiver, and then with the kernel, and then with
+the client.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from django_websocket_ev import greensocket
 from django_websocket_ev.protocol.receiver import Receiver
+from django_websocket_ev.turns import stand_in_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django_websocket_ev.conf import Options
     from django_websocket_ev.protocol.deflate import Inflater
     from django_websocket_ev.protocol.receiver import ControlEvent
@@ -21,11 +25,34 @@ _UNLIMITED = 2**31
 
 
 class Incoming:
-    """Receives, and queues whole messages."""
+    """Listens, receives, and queues whole messages.
 
-    __slots__ = ("_discards", "_limit", "_max_queue", "_receiver", "_size", "feed_whole", "queue")
+    The hub calls ``on_readable`` when there is something to read, ``on_obsolete``
+    where it finds the socket closed, and ``on_turn`` when more may be taken in
+    of what was read before.
+    """
 
-    def __init__(self, options: Options, inflater: Inflater | None) -> None:
+    __slots__ = (
+        *("_hub", "_sock", "_on_readable", "_on_obsolete", "_on_turn"),
+        *("_receiver", "_size", "_max_queue", "_limit", "_discards", "_ended"),
+        *("feed_whole", "listener", "queue", "stands_in_line"),
+    )
+
+    def __init__(
+        self,
+        hub: Any,
+        sock: Any,
+        options: Options,
+        inflater: Inflater | None,
+        on_readable: Callable[[int], None],
+        on_obsolete: Callable[[Exception], None],
+        on_turn: Callable[[], None],
+    ) -> None:
+        self._hub = hub
+        self._sock = sock
+        self._on_readable = on_readable
+        self._on_obsolete = on_obsolete
+        self._on_turn = on_turn
         self._receiver = Receiver(options.max_message_size, inflater)
         #: Return the message in a read that holds exactly one, which then is not queued.
         self.feed_whole = self._receiver.feed_whole
@@ -35,6 +62,63 @@ class Incoming:
         self._max_queue = options.max_queue
         self._limit = options.read_limit
         self._discards = False
+        self._ended = False
+        #: The hub's, while there is room.
+        self.listener: Any = None
+        self.stands_in_line = False
+
+    # When to read.
+
+    def set_pace(self) -> None:
+        """Listen for more, unless there is more here already than may be taken in now."""
+        if self._ended:
+            return
+        if self.is_full():
+            self.stop()
+        elif not self.has_more:
+            self._listen()
+        elif not self.stands_in_line:
+            self.stop()
+            self.stands_in_line = True
+            stand_in_line(self._hub, self._take_turn)
+
+    def _listen(self) -> None:
+        if self.listener is not None:
+            return
+        tls = greensocket.is_tls(self._sock)
+        callback = self._on_readable_tls if tls else self._on_readable
+        self.listener = self._hub.add(
+            self._hub.READ, self._sock.fileno(), callback, self._on_obsolete, None
+        )
+        if tls:
+            self._see_to_decrypted()
+
+    def _on_readable_tls(self, fd: int) -> None:
+        self._on_readable(fd)
+        self._see_to_decrypted()
+
+    def _see_to_decrypted(self) -> None:
+        """Read again what no poll reports, for TLS has it decrypted already."""
+        if self.listener is not None and self._sock.pending():
+            self._hub.schedule_call_global(0, self._on_readable_tls, 0)
+
+    def _take_turn(self) -> None:
+        self.stands_in_line = False
+        self._on_turn()
+
+    def stop(self) -> None:
+        """Listen no more, for now."""
+        if self.listener is not None:
+            self._hub.remove(self.listener)
+            self.listener = None
+
+    def end(self) -> None:
+        """Stop for good, and let go of whoever was to be called."""
+        self.stop()
+        self._ended = True
+        self._on_readable = self._on_obsolete = self._on_turn = _do_nothing
+
+    # What comes.
 
     @property
     def has_more(self) -> bool:
@@ -72,3 +156,7 @@ class Incoming:
         """Take in all that comes, and drop its messages: only the Close matters now."""
         self._discards = True
         self._max_queue = self._limit = _UNLIMITED
+
+
+def _do_nothing(*_: object) -> None:
+    pass
