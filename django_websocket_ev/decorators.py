@@ -34,8 +34,9 @@ def accept_websocket(view: View | None = None, /, **options: Any) -> Any:
 
     ``request.is_websocket()`` tells which, and ``request.websocket`` is None
     for plain HTTP. Bare, or with options that go before the project's settings:
-    ``subprotocols``, ``allowed_origins``, ``max_message_size``, ``max_queue``,
-    ``write_limit``, ``send_timeout``, ``close_timeout``.
+    ``subprotocols``, ``allowed_origins``, ``compression``, ``max_message_size``,
+    ``max_queue``, ``read_limit``, ``write_limit``, ``send_timeout``,
+    ``close_timeout``, ``ping_interval``, ``ping_timeout``.
 
     Raises ImproperlyConfigured for an asynchronous view or an option's value,
     TypeError for an option that does not exist.

@@ -7,6 +7,7 @@ protocol can be read, tested and fuzzed by itself.
 handshake     the opening handshake: request headers to an answer (§4)
 frames        framing: headers, masking, building (§5)
 receiver      bytes to messages: fragments, UTF-8, limits (§5.4 to §8.1)
+deflate       permessage-deflate: negotiation, compression (RFC 7692)
 close         close codes and the payload of a Close frame (§7)
 ============  ==========================================================
 """
