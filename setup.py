@@ -72,7 +72,7 @@ EXTRAS = {
         # Compresses where it is installed; the tests of that run with and without it.
         "isal>=1.7",
         # What the views under test block on.
-        "psycopg[binary]>=3.2",
+        "psycopg[binary,pool]>=3.2",
         "psycopg2-binary>=2.9.9",
         "requests>=2.31",
         "gunicorn>=22",

@@ -1,9 +1,12 @@
-"""The app's configuration: it registers the system checks."""
+"""The app's configuration: system checks, and what a patched process does otherwise."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
 from django.core import checks
+from django.core.signals import request_finished
+
+from django_websocket_ev import bootstrap
 
 
 class WebSocketConfig(AppConfig):
@@ -17,3 +20,7 @@ class WebSocketConfig(AppConfig):
 
         for check in (check_settings, check_databases, check_psycopg):
             checks.register(check, "websocket")
+        if bootstrap.is_patched():
+            from django_websocket_ev.databases import give_back_all
+
+            request_finished.connect(give_back_all, dispatch_uid="django_websocket_ev")

@@ -72,6 +72,11 @@ OPTIONS: dict[str, Option] = {
         "permessage-deflate; None turns it off, a dict sets window bits, context takeover,"
         " level and threshold",
     ),
+    "db_idle": Option(
+        0.5,
+        valid.seconds_or_none,
+        "seconds of waiting after which a view gives its database connections back; None: never",
+    ),
     "max_connections": Option(
         10_000,
         valid.positive_int_or_none,
@@ -119,6 +124,7 @@ class Options(NamedTuple):
     ping_interval: float | None
     ping_timeout: float | None
     compression: Compression | None
+    db_idle: float | None
     max_connections: int | None
     max_connections_per_client: int | None
     client_address: str | None

@@ -256,6 +256,11 @@ class Connection:
             self._waiter = None
             waiter.throw(TimeoutError(f"no message within {timeout} seconds"))
 
+    @property
+    def queued(self) -> int:
+        """How many messages :meth:`wait` would return at once."""
+        return len(self._queue)
+
     def count(self) -> int:
         """Let others run, the hub among them, then return how many messages are queued."""
         sleep(0)

@@ -36,7 +36,7 @@ def accept_websocket(view: View | None = None, /, **options: Any) -> Any:
     for plain HTTP. Bare, or with options that go before the project's settings:
     ``subprotocols``, ``allowed_origins``, ``compression``, ``max_message_size``,
     ``max_queue``, ``read_limit``, ``write_limit``, ``send_timeout``,
-    ``close_timeout``, ``ping_interval``, ``ping_timeout``.
+    ``close_timeout``, ``ping_interval``, ``ping_timeout``, ``db_idle``.
 
     Raises ImproperlyConfigured for an asynchronous view or an option's value,
     TypeError for an option that does not exist.

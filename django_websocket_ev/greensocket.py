@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from django_websocket_ev.bootstrap import quiet
 
 with quiet():
-    from eventlet import getcurrent
+    from eventlet import getcurrent, patcher
     from eventlet.green.ssl import GreenSSLSocket
     from eventlet.greenio import GreenSocket
     from eventlet.hubs import get_hub
@@ -24,6 +24,9 @@ with quiet():
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: A patched process has no poll().
+_select = patcher.original("select")
 
 #: What the functions that :func:`take` returns raise where they would block.
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -65,6 +68,13 @@ def end_output(sock: Any) -> None:
             # Not the green unwrap, which would own the descriptor a second time.
             ssl.SSLSocket.unwrap(sock)
     sock.shutdown(socket.SHUT_WR)
+
+
+def has_input(fileno: int) -> bool:
+    """Whether something can be read from a descriptor: bytes, or their end."""
+    poll = _select.poll()
+    poll.register(fileno, _select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def unread(sock: Any) -> int:

@@ -21,6 +21,7 @@ from django.http import Http404
 from django.http.response import HttpResponseBase
 from greenlet import GreenletExit
 
+from django_websocket_ev.databases import Lease
 from django_websocket_ev.exceptions import ConnectionClosed
 from django_websocket_ev.protocol import close as codes
 from django_websocket_ev.protocol.deflate import Inflater, get_deflater, negotiate
@@ -110,13 +111,15 @@ class WebSocketResponse(HttpResponseBase):
         begun = monotonic()
         client = request.META.get("REMOTE_ADDR") or "unix"
         access_logger.info("WebSocket %s open, client %s", request.path, client)
+        lease = Lease(self._options.db_idle)
         try:
             saver = SessionSaver.of(request)
             request.websocket = WebSocket(  # type: ignore[attr-defined]
-                connection, subprotocol, saver, deflater
+                connection, subprotocol, saver, deflater, lease
             )
             self._run_view(connection, saver)
         finally:
+            lease.end()
             connection.finish()
             access_logger.info(
                 "WebSocket %s closed, client %s, code %s, %.3f s, messages in %d, out %d",

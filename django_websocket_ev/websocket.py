@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django_websocket_ev.connection import Connection
+    from django_websocket_ev.databases import Lease
     from django_websocket_ev.protocol.deflate import Deflater
     from django_websocket_ev.sessions import SessionSaver
 
@@ -27,7 +28,10 @@ class WebSocket:
     Whatever blocks here blocks the view that called it and nobody else.
     """
 
-    __slots__ = ("_build_text", "_connection", "_deflater", "_in_order", "_saver", "subprotocol")
+    __slots__ = (
+        *("_build_text", "_connection", "_deflater", "_in_order", "_lease", "_saver"),
+        "subprotocol",
+    )
 
     #: The subprotocol that was agreed on in the handshake, None without one.
     subprotocol: str | None
@@ -38,9 +42,11 @@ class WebSocket:
         subprotocol: str | None = None,
         saver: SessionSaver | None = None,
         deflater: Deflater | None = None,
+        lease: Lease | None = None,
     ) -> None:
         self._connection = connection
         self._saver = saver
+        self._lease = lease
         self._deflater = deflater
         self._build_text = build_text if deflater is None else deflater.build_text
         # Where each message refers to those before, frames must leave in the order
@@ -67,7 +73,25 @@ class WebSocket:
         saver = self._saver
         if saver is not None and saver.session.modified:
             saver.save()
+        lease = self._lease
+        if lease is not None and lease.held:
+            return self._wait_with(lease, timeout)
         return self._connection.wait(timeout)
+
+    def _wait_with(self, lease: Lease, timeout: float | None) -> str | bytes | None:
+        """Wait, and give database connections back where that takes long."""
+        connection = self._connection
+        idle = None if connection.queued else lease.prepare()
+        if idle is None or (timeout is not None and timeout <= idle):
+            message = connection.wait(timeout)
+        else:
+            try:
+                message = connection.wait(idle)
+            except TimeoutError:
+                lease.give_back()
+                message = connection.wait(None if timeout is None else timeout - idle)
+        lease.check()
+        return message
 
     def read(self, fallback: Any = None) -> Any:
         """Return the next message if there is one, else ``fallback``, without waiting.

@@ -2,10 +2,12 @@
 
 import api_views
 import client_views
+import database_views
 import django_views
 
 urlpatterns = [
     *api_views.urlpatterns,
     *client_views.urlpatterns,
+    *database_views.urlpatterns,
     *django_views.urlpatterns,
 ]
