@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.signals import request_finished
 
@@ -24,3 +24,7 @@ class WebSocketConfig(AppConfig):
             from django_websocket_ev.databases import give_back_all
 
             request_finished.connect(give_back_all, dispatch_uid="django_websocket_ev")
+            if all(map(apps.is_installed, ("django.contrib.auth", "django.contrib.sessions"))):
+                from django_websocket_ev.session_check import connect_signals
+
+                connect_signals()

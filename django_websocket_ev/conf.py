@@ -77,6 +77,12 @@ OPTIONS: dict[str, Option] = {
         valid.seconds_or_none,
         "seconds of waiting after which a view gives its database connections back; None: never",
     ),
+    "session_check": Option(
+        30,
+        valid.seconds_or_zero,
+        "seconds between looks at the session that opened a WebSocket; 0: never",
+        is_view_option=False,
+    ),
     "max_connections": Option(
         10_000,
         valid.positive_int_or_none,
@@ -125,6 +131,7 @@ class Options(NamedTuple):
     ping_timeout: float | None
     compression: Compression | None
     db_idle: float | None
+    session_check: float
     max_connections: int | None
     max_connections_per_client: int | None
     client_address: str | None

@@ -15,6 +15,7 @@ from http.client import responses as reasons
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.core.signals import got_request_exception
 from django.http import Http404
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from django_websocket_ev.connection import Connection
     from django_websocket_ev.limits import Place
     from django_websocket_ev.protocol.handshake import Opening
+    from django_websocket_ev.session_check import Watch
     from django_websocket_ev.transport import Transport
 
 logger = logging.getLogger("django.request")
@@ -112,6 +114,7 @@ class WebSocketResponse(HttpResponseBase):
         client = request.META.get("REMOTE_ADDR") or "unix"
         access_logger.info("WebSocket %s open, client %s", request.path, client)
         lease = Lease(self._options.db_idle)
+        watch = self._watch(connection)
         try:
             saver = SessionSaver.of(request)
             request.websocket = WebSocket(  # type: ignore[attr-defined]
@@ -119,6 +122,8 @@ class WebSocketResponse(HttpResponseBase):
             )
             self._run_view(connection, saver)
         finally:
+            if watch is not None:
+                watch.end()
             lease.end()
             connection.finish()
             access_logger.info(
@@ -130,6 +135,15 @@ class WebSocketResponse(HttpResponseBase):
                 connection.messages_in,
                 connection.messages_out,
             )
+
+    def _watch(self, connection: Connection) -> Watch | None:
+        """Have the WebSocket of a user end with the login."""
+        session = getattr(self._request, "session", None)
+        if session is None or not apps.is_installed("django.contrib.auth"):
+            return None
+        from django_websocket_ev.session_check import Watch
+
+        return Watch(session, connection)
 
     def _run_view(self, connection: Connection, saver: SessionSaver | None) -> None:
         """Run the view and close with the code that its end deserves."""

@@ -64,6 +64,14 @@ def seconds_or_none(value: Any) -> str | None:
     )
 
 
+def seconds_or_zero(value: Any) -> str | None:
+    """A number of seconds above 0, or 0 to turn it off."""
+    is_zero = _is_number(value) and value == 0
+    if is_zero or seconds(value) is None:
+        return None
+    return "must be a number of seconds above 0, or 0 to turn it off"
+
+
 def _integer(smallest: int, largest: int) -> Validator:
     def validate(value: Any) -> str | None:
         is_int = isinstance(value, int) and not isinstance(value, bool)

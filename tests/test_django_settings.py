@@ -42,6 +42,7 @@ DEFAULTS = {
     "WEBSOCKET_PING_TIMEOUT": 20,
     "WEBSOCKET_COMPRESSION": "deflate",
     "WEBSOCKET_DB_IDLE": 0.5,
+    "WEBSOCKET_SESSION_CHECK": 30,
     "WEBSOCKET_MAX_CONNECTIONS": 10_000,
     "WEBSOCKET_MAX_CONNECTIONS_PER_CLIENT": None,
     "WEBSOCKET_CLIENT_ADDRESS": None,
@@ -135,6 +136,9 @@ def test_a_good_value_takes_effect_and_is_not_complained_about(name, value):
         ("WEBSOCKET_CLIENT_ADDRESS", "django_websocket_ev.no_such_thing"),
         ("WEBSOCKET_CLIENT_ADDRESS", "django_websocket_ev.__version__"),
         ("WEBSOCKET_CLIENT_ADDRESS", 7),
+        ("WEBSOCKET_SESSION_CHECK", None),
+        ("WEBSOCKET_SESSION_CHECK", -1),
+        ("WEBSOCKET_DB_IDLE", 0),
         ("WEBSOCKET_REQUEST_TIMEOUT", None),
     ],
 )

@@ -4,10 +4,12 @@ import api_views
 import client_views
 import database_views
 import django_views
+import login_views
 
 urlpatterns = [
     *api_views.urlpatterns,
     *client_views.urlpatterns,
     *database_views.urlpatterns,
     *django_views.urlpatterns,
+    *login_views.urlpatterns,
 ]
