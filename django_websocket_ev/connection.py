@@ -207,11 +207,8 @@ class Connection:
 
     def wait(self, timeout: float | None = None) -> str | bytes | None:
         """Return the next message, None once there is none left and the socket is closed."""
-        queue = self._queue
-        if self._incoming.listener is None and self._incoming.is_half_empty():
-            self._read_on()
-        if queue:
-            return self._incoming.take()
+        if self._queue:
+            return self._take()
         if self.closed:
             return None
         if self._waiter is not None:
@@ -238,13 +235,14 @@ class Connection:
             if timer is not None:
                 timer.cancel()
 
-    def _read_on(self) -> None:
-        if not self._over:
-            sleep(0)  # a client that sends this much must not have the hub for itself
-        if self._over:
-            self._read_rest()
-        elif not self._incoming.stands_in_line:
-            self._receive(b"")
+    def _take(self) -> str | bytes:
+        message = self._incoming.take()
+        if self._incoming.listener is None and self._incoming.is_half_empty():
+            if self._over:
+                self._read_rest()
+            else:
+                self._incoming.set_pace()
+        return message
 
     def _read_rest(self) -> None:
         """Take in what came before the end, as far as there is room."""
@@ -296,7 +294,7 @@ class Connection:
             self._on_broken()
             raise self._error()
         count = self.messages_out = self.messages_out + messages
-        if not count % _TURN:
+        if not count % _TURN and messages:
             sleep(0)
 
     def _on_sent(self) -> None:
@@ -360,8 +358,9 @@ class Connection:
 
     def ping(self, payload: bytes) -> None:
         """Send a Ping frame, as :meth:`write` does."""
-        self.write(frames.build_frame(frames.PING, payload), messages=0)
+        self.wait_for_room()
         self._heartbeat.on_ping(payload)
+        self.write(frames.build_frame(frames.PING, payload), 0, True)
 
     def probe(self, payload: bytes) -> None:
         """Send a Ping frame without blocking, for the hub."""
@@ -451,7 +450,7 @@ class Connection:
         waiter = self._waiter
         if waiter is not None and (self._queue or self.closed):
             self._waiter = None
-            self._wake(waiter, self._incoming.take() if self._queue else None)
+            self._wake(waiter, self._take() if self._queue else None)
         while self._senders and (self.closed or self._has_room()):
             self._wake(self._senders.popleft())
         if self._over and self._finisher is not None:

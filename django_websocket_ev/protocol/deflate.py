@@ -251,8 +251,8 @@ class Inflater:
             # A final block ends the stream; another may follow (§7.2.3.5).
             self._decompressor = None
             self._streams += 1
+            if self._streams > _MAX_STREAMS:
+                raise ProtocolError(INVALID_PAYLOAD, "a message has too many final blocks")
             piece = decompressor.unused_data
             if piece in (b"", tail) or (limit and len(inflated) == limit):
                 return inflated
-            if self._streams == _MAX_STREAMS:
-                raise ProtocolError(INVALID_PAYLOAD, "a message has too many final blocks")
