@@ -58,6 +58,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         eventlet's own limit is for each read: a byte a minute would keep a
         connection for ever.
         """
+        self._has_begun = False
         self._head_timer = eventlet.Timeout(self.server.request_timeout)
         try:
             super().handle_one_request()
@@ -65,20 +66,16 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
             if timeout is not self._head_timer:
                 raise
             self.close_connection = True
-            if self.conn_state[2] == wsgi.STATE_REQUEST or self._has_begun():
+            if self._has_begun:
                 self.wfile.write(REQUEST_TIMEOUT)
         finally:
             self._head_timer.cancel()
 
-    def _has_begun(self) -> bool:
-        """Whether a part of a request's first line has come."""
-        self.connection.setblocking(False)  # peek() reads where the buffer is empty
-        try:
-            return bool(self.rfile.peek())
-        except (OSError, ValueError):
-            return False
-        finally:
-            self.connection.settimeout(_SOCKET_TIMEOUT)
+    def _read_request_line(self) -> Any:
+        # A line that is cut off is lost with what has been read of it, so look first.
+        with suppress(OSError, ValueError):
+            self._has_begun = bool(self.rfile.peek(1))
+        return super()._read_request_line()
 
     def get_environ(self) -> dict[str, Any]:
         """Return the WSGI environ of a request whose head is here."""
