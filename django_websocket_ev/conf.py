@@ -83,6 +83,13 @@ OPTIONS: dict[str, Option] = {
         "seconds between looks at the session that opened a WebSocket; 0: never",
         is_view_option=False,
     ),
+    "hub_watchdog": Option(
+        None,
+        valid.seconds_or_none,
+        "seconds that the hub may be held before a warning says by which line; 0.1 under"
+        " runwsserver where it is not set",
+        is_view_option=False,
+    ),
     "max_connections": Option(
         10_000,
         valid.positive_int_or_none,
@@ -132,6 +139,7 @@ class Options(NamedTuple):
     compression: Compression | None
     db_idle: float | None
     session_check: float
+    hub_watchdog: float | None
     max_connections: int | None
     max_connections_per_client: int | None
     client_address: str | None

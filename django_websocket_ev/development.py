@@ -17,6 +17,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.utils import autoreload
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ def start_anew() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, arguments)
+
+
+#: WEBSOCKET_HUB_WATCHDOG where it is not set: who develops wants to know.
+_HUB_WATCHDOG = 0.1
 
 
 def is_reloader_child() -> bool:
@@ -110,9 +115,12 @@ class DevelopmentServer:
         """Serve until a signal, then until everybody has left."""
         from django_websocket_ev.connection import close_all
         from django_websocket_ev.protocol.close import SERVICE_RESTART
-        from django_websocket_ev.server import exit_main
+        from django_websocket_ev.server import exit_main, watch_hub
 
         _show_websocket_lines()
+        hold = getattr(settings, "WEBSOCKET_HUB_WATCHDOG", _HUB_WATCHDOG)
+        if hold is not None:
+            watch_hub(hold)
         # The auto-reloader leaves by sys.exit(), in the middle of everything.
         atexit.register(close_all, SERVICE_RESTART)
         self._server.serve()

@@ -21,10 +21,11 @@ from django_websocket_ev.bootstrap import quiet
 from django_websocket_ev.connection import close_all
 from django_websocket_ev.protocol.close import GOING_AWAY
 from django_websocket_ev.transport import OWN_SERVER
+from django_websocket_ev.watchdog import Watchdog
 
 with quiet():
     import eventlet
-    from eventlet import wsgi
+    from eventlet import patcher, wsgi
     from eventlet.event import Event
     from eventlet.greenio import shutdown_safe
     from eventlet.hubs import get_hub
@@ -273,6 +274,13 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
             logger.debug("the limit of open files stays at %s", soft)
+
+
+def watch_hub(seconds: float) -> None:
+    """Warn where the hub of this thread is held for longer than so many seconds."""
+    native = patcher.original("threading")
+    sleep = patcher.original("time").sleep
+    Watchdog(seconds, get_hub().schedule_call_global, eventlet.spawn, native, sleep)
 
 
 def stop_on_signals(server: Server) -> None:

@@ -24,7 +24,7 @@ from gunicorn.workers.base_async import AsyncWorker
 
 from django_websocket_ev.connection import close_all
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
-from django_websocket_ev.server import accept, raise_file_limit
+from django_websocket_ev.server import accept, raise_file_limit, watch_hub
 
 
 class EventletWorker(AsyncWorker):  # type: ignore[misc]
@@ -56,6 +56,12 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until the master says otherwise, then let everybody finish."""
+        if "django.conf" in sys.modules:
+            from django_websocket_ev.conf import get_options
+
+            hold = get_options().hub_watchdog
+            if hold is not None:
+                watch_hub(hold)
         pool = eventlet.GreenPool(self.worker_connections)
         tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         acceptors = []

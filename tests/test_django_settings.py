@@ -43,6 +43,7 @@ DEFAULTS = {
     "WEBSOCKET_COMPRESSION": "deflate",
     "WEBSOCKET_DB_IDLE": 0.5,
     "WEBSOCKET_SESSION_CHECK": 30,
+    "WEBSOCKET_HUB_WATCHDOG": None,
     "WEBSOCKET_MAX_CONNECTIONS": 10_000,
     "WEBSOCKET_MAX_CONNECTIONS_PER_CLIENT": None,
     "WEBSOCKET_CLIENT_ADDRESS": None,
@@ -139,6 +140,7 @@ def test_a_good_value_takes_effect_and_is_not_complained_about(name, value):
         ("WEBSOCKET_SESSION_CHECK", None),
         ("WEBSOCKET_SESSION_CHECK", -1),
         ("WEBSOCKET_DB_IDLE", 0),
+        ("WEBSOCKET_HUB_WATCHDOG", True),
         ("WEBSOCKET_REQUEST_TIMEOUT", None),
     ],
 )

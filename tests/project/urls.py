@@ -4,6 +4,7 @@ import api_views
 import client_views
 import database_views
 import django_views
+import holding_views
 import login_views
 
 urlpatterns = [
@@ -11,5 +12,6 @@ urlpatterns = [
     *client_views.urlpatterns,
     *database_views.urlpatterns,
     *django_views.urlpatterns,
+    *holding_views.urlpatterns,
     *login_views.urlpatterns,
 ]
