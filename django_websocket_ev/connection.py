@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev import greensocket
@@ -30,7 +31,7 @@ from django_websocket_ev.outgoing import Outgoing
 from django_websocket_ev.protocol import close as codes
 from django_websocket_ev.protocol import frames
 from django_websocket_ev.protocol.receiver import Close, Ping, Pong
-from django_websocket_ev.turns import FRAMES
+from django_websocket_ev.turns import FRAMES, get_line
 
 with quiet():
     from eventlet import getcurrent, hubs, sleep
@@ -44,7 +45,9 @@ READ_SIZE = 65536
 #: A green thread that sends and never waits gives way each time it has sent so many.
 _TURN = 64
 
-_UNLIMITED = 2**31
+#: Reads, and frames out of them, to look at before a client that is gone is over.
+_LAST_READS = 16
+_LAST_FRAMES = 1024
 
 #: Every connection that is not over, for a server that stops.
 open_connections: set[Connection] = set()
@@ -79,6 +82,7 @@ class Connection:
             "_close_received",
             "_over",
         ),
+        *("_line", "_is_at_end"),
         *("closed", "close_code", "close_reason", "messages_in", "messages_out"),
     )
 
@@ -100,8 +104,10 @@ class Connection:
         self._recv, send = greensocket.take(sock)
         self._hub: Any = hubs.get_hub()
         self._options = options
+        self._line = get_line(self._hub)
         self._incoming = Incoming(
             self._hub,
+            self._line,
             sock,
             options,
             inflater,
@@ -122,6 +128,8 @@ class Connection:
         self._close_sent = False
         self._close_received = False
         self._over = False
+        #: The peer's end has come, and is not taken in yet.
+        self._is_at_end = False
         self._heartbeat = Heartbeat(self._hub, self, options.ping_interval, options.ping_timeout)
         if not alive:
             self._end()
@@ -152,6 +160,16 @@ class Connection:
                 except Exception:  # see _wake
                     self._hub.squelch_generic_exception(sys.exc_info())
                 return
+        if not self._line.run(self._take_in, data):
+            if data:
+                self._incoming.keep(data)
+                self._incoming.set_pace()
+            else:
+                self._is_at_end = True
+                self._incoming.hang_up()
+                self._incoming.stand_in_line()
+
+    def _take_in(self, data: bytes) -> None:
         if data:
             self._receive(data)
         else:
@@ -160,7 +178,6 @@ class Connection:
 
     def _on_obsolete(self, _error: Exception) -> None:
         """The hub found the descriptor in other hands: it was closed under us."""
-        self._incoming.listener = None
         self._end()
         self._settle()
 
@@ -189,9 +206,11 @@ class Connection:
             self._on_broken()
 
     def _on_turn(self) -> None:
-        if not self._over and not self._incoming.is_full():
+        if self._is_at_end:
+            self._end()
+        if not self._incoming.is_full():
             self._receive(b"")
-            self._settle()
+        self._settle()
 
     def _on_close(self, close: Close) -> None:
         """Answer the peer's Close frame, RFC 6455 §5.5.1, or take it as an answer."""
@@ -208,8 +227,8 @@ class Connection:
     def wait(self, timeout: float | None = None) -> str | bytes | None:
         """Return the next message, None once there is none left and the socket is closed."""
         if self._queue:
-            return self._take()
-        if self.closed:
+            return self._incoming.take()
+        if self._has_ended():
             return None
         if self._waiter is not None:
             raise RuntimeError(
@@ -235,19 +254,9 @@ class Connection:
             if timer is not None:
                 timer.cancel()
 
-    def _take(self) -> str | bytes:
-        message = self._incoming.take()
-        if self._incoming.listener is None and self._incoming.is_half_empty():
-            if self._over:
-                self._read_rest()
-            else:
-                self._incoming.set_pace()
-        return message
-
-    def _read_rest(self) -> None:
-        """Take in what came before the end, as far as there is room."""
-        while self._incoming.has_more and self._incoming.is_half_empty():
-            self._receive(b"")
+    def _has_ended(self) -> bool:
+        """Whether no further message can come."""
+        return self.closed and not (self._over and self._incoming.brings_more)
 
     def _time_out(self, waiter: Any, timeout: float) -> None:
         if self._waiter is waiter:
@@ -305,14 +314,12 @@ class Connection:
     def _on_broken(self, _error: Exception | None = None) -> None:
         """A write failed. What the peer said before it left may still be there."""
         self._close_sent = True  # no answer can be sent any more
-        while not self._over and not self._incoming.is_full():
-            try:
-                data = self._recv(READ_SIZE)
-            except (OSError, ValueError):
-                break
-            if not data:
-                break
-            self._receive(data, _UNLIMITED)
+        last: list[bytes] = []
+        with suppress(OSError, ValueError):
+            while len(last) < _LAST_READS and (data := self._recv(READ_SIZE)):
+                last.append(data)
+        if not self._over:
+            self._receive(b"".join(last), _LAST_FRAMES)
         self._end()
         # Not yet: this may be in the middle of _receive, with more to queue.
         self._hub.schedule_call_global(0, self._settle)
@@ -352,9 +359,9 @@ class Connection:
         """Return how many bytes from the client wait in the kernel."""
         return greensocket.unread(self._sock)
 
-    def unsent(self) -> int:
-        """Return how many bytes the client has not taken yet."""
-        return len(self._outgoing.waiting) + greensocket.unsent(self._sock)
+    def taken(self) -> int:
+        """Return a number that grows with the bytes that the client takes."""
+        return greensocket.taken(self._sock)
 
     def ping(self, payload: bytes) -> None:
         """Send a Ping frame, as :meth:`write` does."""
@@ -433,14 +440,14 @@ class Connection:
             return
         self._over = self._close_sent = True
         self._mark_closed(codes.ABNORMAL_CLOSURE)
-        self._incoming.end()
+        self._incoming.hang_up()
         self._outgoing.end()
         self._heartbeat.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         open_connections.discard(self)
-        self._read_rest()
+        self._incoming.set_pace()
 
     def _settle(self) -> None:
         """Let whoever waits see what has changed."""
@@ -448,9 +455,9 @@ class Connection:
             self._hub.schedule_call_global(0, self._settle)
             return
         waiter = self._waiter
-        if waiter is not None and (self._queue or self.closed):
+        if waiter is not None and (self._queue or self._has_ended()):
             self._waiter = None
-            self._wake(waiter, self._take() if self._queue else None)
+            self._wake(waiter, self._incoming.take() if self._queue else None)
         while self._senders and (self.closed or self._has_room()):
             self._wake(self._senders.popleft())
         if self._over and self._finisher is not None:
@@ -475,5 +482,5 @@ class Connection:
         finally:
             self._finisher = None
             self._end()
-            self._queue.clear()
+            self._incoming.end()
             greensocket.give_back(self._sock)

@@ -9,7 +9,7 @@ import socket
 import ssl
 from contextlib import suppress
 from fcntl import ioctl
-from struct import pack, unpack
+from struct import error, pack, unpack, unpack_from
 from termios import FIONREAD, TIOCOUTQ
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 #: A patched process has no poll().
 _select = patcher.original("select")
+
+#: Where Linux has tcpi_bytes_acked in its struct tcp_info.
+_BYTES_ACKED = 120
 
 #: What the functions that :func:`take` returns raise where they would block.
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -82,9 +85,14 @@ def unread(sock: Any) -> int:
     return _count(sock, FIONREAD)
 
 
-def unsent(sock: Any) -> int:
-    """Return how many bytes are in the kernel that the peer has not acknowledged."""
-    return _count(sock, TIOCOUTQ)
+def taken(sock: Any) -> int:
+    """Return a number that grows with the bytes that the peer takes."""
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
+        acknowledged: int = unpack_from("=Q", info, _BYTES_ACKED)[0]
+    except (AttributeError, OSError, error):  # not TCP, or not Linux
+        return -_count(sock, TIOCOUTQ)
+    return acknowledged
 
 
 def _count(sock: Any, what: int) -> int:

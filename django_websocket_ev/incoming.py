@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev import greensocket
 from django_websocket_ev.protocol.receiver import Receiver
-from django_websocket_ev.turns import stand_in_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from django_websocket_ev.conf import Options
     from django_websocket_ev.protocol.deflate import Inflater
     from django_websocket_ev.protocol.receiver import ControlEvent
+    from django_websocket_ev.turns import Line
 
 _UNLIMITED = 2**31
 
@@ -33,14 +33,15 @@ class Incoming:
     """
 
     __slots__ = (
-        *("_hub", "_sock", "_on_readable", "_on_obsolete", "_on_turn"),
-        *("_receiver", "_size", "_max_queue", "_limit", "_discards", "_ended"),
-        *("feed_whole", "listener", "queue", "stands_in_line"),
+        *("_hub", "_line", "_sock", "_on_readable", "_on_obsolete", "_on_turn"),
+        *("_receiver", "_size", "_max_queue", "_limit", "_discards", "_over"),
+        *("_listener", "_stands_in_line", "feed_whole", "queue"),
     )
 
     def __init__(
         self,
         hub: Any,
+        line: Line,
         sock: Any,
         options: Options,
         inflater: Inflater | None,
@@ -49,6 +50,7 @@ class Incoming:
         on_turn: Callable[[], None],
     ) -> None:
         self._hub = hub
+        self._line = line
         self._sock = sock
         self._on_readable = on_readable
         self._on_obsolete = on_obsolete
@@ -62,32 +64,35 @@ class Incoming:
         self._max_queue = options.max_queue
         self._limit = options.read_limit
         self._discards = False
-        self._ended = False
+        self._over = False
         #: The hub's, while there is room.
-        self.listener: Any = None
-        self.stands_in_line = False
+        self._listener: Any = None
+        self._stands_in_line = False
 
     # When to read.
 
     def set_pace(self) -> None:
         """Listen for more, unless there is more here already than may be taken in now."""
-        if self._ended:
-            return
         if self.is_full():
-            self.stop()
-        elif not self.has_more:
+            self._stop_listening()
+        elif self._receiver.has_more:
+            self._stop_listening()
+            self.stand_in_line()
+        elif not self._over:
             self._listen()
-        elif not self.stands_in_line:
-            self.stop()
-            self.stands_in_line = True
-            stand_in_line(self._hub, self._take_turn)
+
+    def stand_in_line(self) -> None:
+        """Have ``on_turn`` called when it is this client's turn."""
+        if not self._stands_in_line:
+            self._stands_in_line = True
+            self._line.stand(self._take_turn)
 
     def _listen(self) -> None:
-        if self.listener is not None:
+        if self._listener is not None:
             return
         tls = greensocket.is_tls(self._sock)
         callback = self._on_readable_tls if tls else self._on_readable
-        self.listener = self._hub.add(
+        self._listener = self._hub.add(
             self._hub.READ, self._sock.fileno(), callback, self._on_obsolete, None
         )
         if tls:
@@ -99,31 +104,41 @@ class Incoming:
 
     def _see_to_decrypted(self) -> None:
         """Read again what no poll reports, for TLS has it decrypted already."""
-        if self.listener is not None and self._sock.pending():
+        if self._listener is not None and self._sock.pending():
             self._hub.schedule_call_global(0, self._on_readable_tls, 0)
 
     def _take_turn(self) -> None:
-        self.stands_in_line = False
+        self._stands_in_line = False
         self._on_turn()
 
-    def stop(self) -> None:
-        """Listen no more, for now."""
-        if self.listener is not None:
-            self._hub.remove(self.listener)
-            self.listener = None
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._hub.remove(self._listener)
+            self._listener = None
+
+    def hang_up(self) -> None:
+        """Listen no more. What is here already may still be taken in."""
+        self._over = True
+        self._stop_listening()
 
     def end(self) -> None:
-        """Stop for good, and let go of whoever was to be called."""
-        self.stop()
-        self._ended = True
+        """Take in no more, and let go of whoever was to be called."""
+        self.hang_up()
+        self.queue.clear()
         self._on_readable = self._on_obsolete = self._on_turn = _do_nothing
 
     # What comes.
 
+    # What comes.
+
     @property
-    def has_more(self) -> bool:
-        """Whether bytes are here that wait for room, or for their turn."""
-        return self._receiver.has_more
+    def brings_more(self) -> bool:
+        """Whether bytes are here that wait for room, or for their turn, and may be messages."""
+        return self._receiver.has_more and not self._discards
+
+    def keep(self, data: bytes) -> None:
+        """Let ``data`` wait for its turn."""
+        self._receiver.feed(data, turns=0)
 
     def feed(self, data: bytes, turns: int) -> list[ControlEvent]:
         """Take ``data``, at most so many ``turns`` of a frame each; return what is no message."""
@@ -142,13 +157,15 @@ class Incoming:
         """Return the next message. Raises IndexError where there is none."""
         message = self.queue.popleft()
         self._size -= len(message)
+        if self._listener is None and self._is_half_empty():
+            self.set_pace()
         return message
 
     def is_full(self) -> bool:
         """Whether no more may be taken in."""
         return len(self.queue) >= self._max_queue or self._size >= self._limit
 
-    def is_half_empty(self) -> bool:
+    def _is_half_empty(self) -> bool:
         """Whether it is worth taking in more, where it was full."""
         return 2 * len(self.queue) <= self._max_queue and 2 * self._size <= self._limit
 

@@ -43,8 +43,8 @@ class Peer(Protocol):
     def unread(self) -> int:
         """Return how many bytes from the client wait in the kernel."""
 
-    def unsent(self) -> int:
-        """Return how many bytes the client has not taken yet."""
+    def taken(self) -> int:
+        """Return a number that grows with the bytes that the client takes."""
 
     def probe(self, payload: bytes) -> None:
         """Send a Ping frame without blocking."""
@@ -62,7 +62,7 @@ class Heartbeat:
 
     __slots__ = (
         *("_peer", "_interval", "_timeout", "_wheel", "slot"),
-        *("_seen", "_quiet_since", "_asked_at", "_unsent"),
+        *("_seen", "_quiet_since", "_asked_at", "_taken"),
         *("_payload", "_sent_at", "latency"),
     )
 
@@ -81,7 +81,7 @@ class Heartbeat:
         self._quiet_since = monotonic()
         #: When the Ping was sent that has no answer yet.
         self._asked_at: float | None = None
-        self._unsent = 0
+        self._taken = 0
         if interval is not None:
             # Those that came at once are not looked at all at once.
             self._wheel.add(self, uniform(interval / 2, interval))
@@ -133,7 +133,7 @@ class Heartbeat:
 
     def _ask(self, peer: Peer, now: float) -> None:
         self._asked_at = now
-        self._unsent = peer.unsent()
+        self._taken = peer.taken()
         peer.probe(b"%d" % next(_payloads))
 
     def _look_for_answer(self, peer: Peer, now: float, asked_at: float, timeout: float) -> float:
@@ -141,11 +141,11 @@ class Heartbeat:
         remaining = timeout - (now - asked_at)
         if remaining > _TICK:
             return remaining
-        unsent = peer.unsent()
-        if unsent < self._unsent or peer.unread():
+        taken = peer.taken()
+        if taken > self._taken or peer.unread():
             # The Ping is on its way yet, or the answer is here and not read: a slow
             # view has paused the reading, or another has held up the hub.
-            self._unsent = unsent
+            self._taken = taken
             self._asked_at = now
             return timeout
         peer.close(INTERNAL_ERROR, f"no answer to a Ping within {timeout:g} seconds")

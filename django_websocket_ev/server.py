@@ -21,6 +21,7 @@ from django_websocket_ev.bootstrap import quiet
 from django_websocket_ev.connection import close_all
 from django_websocket_ev.protocol.close import GOING_AWAY
 from django_websocket_ev.transport import OWN_SERVER
+from django_websocket_ev.turns import get_line
 from django_websocket_ev.watchdog import Watchdog
 
 with quiet():
@@ -76,6 +77,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         # A line that is cut off is lost with what has been read of it, so look first.
         with suppress(OSError, ValueError):
             self._has_begun = bool(self.rfile.peek(1))
+        wait_for_turn()
         return super()._read_request_line()
 
     def get_environ(self) -> dict[str, Any]:
@@ -92,6 +94,23 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         """Free 24 KiB that HTTP needed and a WebSocket does not; the socket stays open."""
         self.rfile.close()
         self.wfile.close()
+
+
+def wait_for_turn() -> None:
+    """Have others served before this request, where a lot of them come at once."""
+    hub = get_hub()
+    current: Any = eventlet.getcurrent()
+    is_waiting = True
+
+    def go() -> None:
+        if is_waiting:
+            current.switch()
+
+    get_line(hub).stand(go)
+    try:
+        hub.switch()
+    finally:
+        is_waiting = False
 
 
 class AccessLog:

@@ -1,15 +1,18 @@
-"""Fair turns: what one read has brought in too many frames waits for its turn.
+"""Fair turns: nobody has the hub for longer than a few milliseconds while others wait.
 
-Whatever a client sends in small frames costs far more than its bytes. So a
-connection takes on some frames of a read at once, and for the rest it stands in
-line with all others of its kind. Those have, together, no more than a few
-milliseconds of each turn of the hub, and everybody else has all the others.
+A client that sends small messages, each when the last was answered, costs
+microseconds. One that sends many at once, or what inflates, or what makes a view
+work, costs milliseconds for the same few bytes, and a thousand of those that
+come in the same turn of the hub would hold up all others for a second. So what is not
+small has some time of each turn, together; who comes when that is used up stands in
+line, which has as much of each of the next turns.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from functools import cache
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,27 +21,56 @@ if TYPE_CHECKING:
 #: Frames that a connection takes on in a turn: some dozens of microseconds.
 FRAMES = 64
 
-#: Connections out of the line that have theirs in one turn of the hub.
-_AT_ONCE = 16
+#: Seconds for the line in a turn of the hub, and for those who are served out of it.
+_TURN = 0.005
 
 
-class _Line:
-    __slots__ = ("_hub", "_is_moving", "_waiting")
+class Line:
+    """Where those stand who wait for a turn of one hub."""
+
+    __slots__ = ("_hub", "_is_moving", "_left", "_renewal", "_renewed_at", "_waiting")
 
     def __init__(self, hub: Any) -> None:
         self._hub = hub
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_moving = False
+        #: Seconds that are left in this turn for those out of the line.
+        self._left = _TURN
+        self._renewed_at = 0.0
+        self._renewal: Any = None
+
+    def run(self, callback: Callable[[bytes], None], data: bytes) -> bool:
+        """Call ``callback(data)``, if there is time left for it now; return whether there was."""
+        begun = monotonic()
+        if begun - self._renewed_at > 2 * _TURN:
+            self._renew()
+        if self._left <= 0:
+            return False
+        try:
+            callback(data)
+        finally:
+            self._left -= monotonic() - begun
+            if self._left < _TURN / 2 and self._renewal is None:
+                # The next turn begins with it. Where little is used, the clock will do.
+                self._renewal = self._hub.schedule_call_global(0, self._renew)
+        return True
+
+    def _renew(self) -> None:
+        self._renewed_at = monotonic()
+        self._left = _TURN
+        self._renewal = None
 
     def stand(self, callback: Callable[[], None]) -> None:
+        """Have the hub call ``callback()`` when it is its turn."""
         self._waiting.append(callback)
         if not self._is_moving:
             self._is_moving = True
             self._hub.schedule_call_global(0, self._move)
 
     def _move(self) -> None:
+        begun = monotonic()
         try:
-            for _ in range(min(len(self._waiting), _AT_ONCE)):
+            while self._waiting and monotonic() - begun < _TURN:
                 self._waiting.popleft()()
         finally:
             self._is_moving = bool(self._waiting)
@@ -47,10 +79,6 @@ class _Line:
 
 
 @cache
-def _get_line(hub: Any) -> _Line:
-    return _Line(hub)
-
-
-def stand_in_line(hub: Any, callback: Callable[[], None]) -> None:
-    """Have the hub call ``callback()`` when it is its turn."""
-    _get_line(hub).stand(callback)
+def get_line(hub: Any) -> Line:
+    """Return the line of a hub."""
+    return Line(hub)

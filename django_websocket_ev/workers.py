@@ -24,7 +24,7 @@ from gunicorn.workers.base_async import AsyncWorker
 
 from django_websocket_ev.connection import close_all
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
-from django_websocket_ev.server import accept, raise_file_limit, watch_hub
+from django_websocket_ev.server import accept, raise_file_limit, wait_for_turn, watch_hub
 
 
 class EventletWorker(AsyncWorker):  # type: ignore[misc]
@@ -84,6 +84,11 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             while pool.running():
                 self.notify()
                 eventlet.sleep(0.1)
+
+    def handle_request(self, *arguments: Any) -> Any:
+        """Serve one request, when it is its turn."""
+        wait_for_turn()
+        return super().handle_request(*arguments)
 
     def _serve(self, listener: Any, tls: Any, sock: Any, address: Any) -> None:
         try:
