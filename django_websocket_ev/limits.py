@@ -6,6 +6,7 @@ or when the response that holds it is thrown away unused, as middleware may do.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Seconds after which one who was refused may try again.
 RETRY_AFTER = 10
+
+#: 192.0.2.1:80, [2001:db8::1]:80 and [2001:db8::1]
+_WITH_PORT = re.compile(r"^(?:([\d.]+):\d+|\[([^\]]+)\](?::\d+)?)$")
 
 #: Places that are taken, by client; those of all together have no name.
 _taken: Counter[str | None] = Counter()
@@ -67,7 +71,8 @@ def _client(request: HttpRequest, hook: str | None) -> str:
     """Return what tells a client from others; "" if nothing does, as on a UNIX socket."""
     address = remote_address(request) if hook is None else import_string(hook)(request)
     try:
-        parsed = ip_address(address)
+        # Some proxies append the port.
+        parsed = ip_address(_WITH_PORT.sub(r"\1\2", str(address)))
     except ValueError:
         return str(address or "")
     if isinstance(parsed, IPv6Address):

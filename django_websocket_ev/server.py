@@ -173,7 +173,8 @@ class Server:
             max_http_version=wsgi.DEFAULT_MAX_HTTP_VERSION,
             protocol=HttpProtocol,
             keepalive=True,
-            socket_timeout=_SOCKET_TIMEOUT,
+            # It is for each read, of the head as well.
+            socket_timeout=max(_SOCKET_TIMEOUT, request_timeout),
             debug=False,
         )
         self._wsgi.request_timeout = request_timeout

@@ -231,7 +231,7 @@ class Inflater:
             self._begun = False
             self._streams = 0
             if not self._keeps_context:
-                is_whole = self._decompressor is None or len(inflated) == limit
+                is_whole = self._decompressor is None or (room is not None and len(inflated) > room)
                 self._decompressor = None
                 if not is_whole:
                     raise ProtocolError(INVALID_PAYLOAD, "a compressed message is cut short")
