@@ -17,14 +17,33 @@ import sys
 from typing import Any
 
 import eventlet
-from eventlet import hubs
+from eventlet import hubs, patcher
 from eventlet.greenio import GreenSocket
+from gunicorn import arbiter
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base_async import AsyncWorker
 
 from django_websocket_ev.connection import close_all
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
 from django_websocket_ev.server import accept, raise_file_limit, wait_for_turn, watch_hub
+
+
+class _NativeOs:
+    """``os`` as it was before the patch, where it waits."""
+
+    def __init__(self) -> None:
+        native = patcher.original("os")
+        self.read, self.write, self.waitpid = native.read, native.write, native.waitpid
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+if hasattr(arbiter, "select"):
+    # Before version 25 the master, which has loaded this module too, writes to a pipe
+    # from its signal handlers: no green code may, in the middle of the hub's wait.
+    arbiter.select = patcher.original("select")
+    arbiter.os = _NativeOs()
 
 
 class EventletWorker(AsyncWorker):  # type: ignore[misc]

@@ -1,8 +1,6 @@
 """WebSockets over TLS, where a poll does not tell all."""
 
-import shutil
 import ssl
-import subprocess
 from contextlib import suppress
 
 import pytest
@@ -10,33 +8,12 @@ from websockets.sync.client import connect
 
 import rawclient
 import servers
-from conftest import missing
 from rawclient import BINARY, TEXT
 from scene import Scene
 from servers import PATIENCE
 
 #: Bytes that one TLS record carries at most.
 RECORD = 2**14
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """The paths of a self-signed certificate for 127.0.0.1, and of its key."""
-    if shutil.which("openssl") is None:
-        missing("openssl", "apt install openssl")
-    folder = tmp_path_factory.mktemp("certificate")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-nodes", "-days", "2"),
-            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", "key.pem", "-out", "certificate.pem"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder / "certificate.pem", folder / "key.pem"
 
 
 @pytest.fixture(scope="module")

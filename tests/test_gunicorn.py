@@ -1,40 +1,114 @@
-"""The worker for gunicorn, which has none of its own since version 26."""
+"""gunicorn: our worker with every version, and gunicorn's own as long as it had one."""
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
-from websockets.sync.client import connect
+from websockets.sync.client import connect, unix_connect
 
 import servers
 from conftest import missing
+from servers import PATIENCE
+
+OURS = "django_websocket_ev.workers.EventletWorker"
+
+#: The first one that we support and the last that has an eventlet worker, beside the installed one.
+OLDER = ("22.0.0", "25.0.0")
 
 
-def start(database):
-    """Start gunicorn with our worker; its wsgi.py knows nothing of a patch."""
+@pytest.fixture(scope="session")
+def older(tmp_path_factory):
+    """Return where an older gunicorn is, installed on first use."""
+    installed = {}
+
+    def get(version):
+        if version not in installed:
+            target = tmp_path_factory.mktemp("gunicorn")
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+            done = subprocess.run([*pip, f"--target={target}", f"gunicorn=={version}"])
+            if done.returncode:
+                missing(f"gunicorn {version}", "a network, and pip")
+            installed[version] = str(target)
+        return installed[version]
+
+    return get
+
+
+class Kind:
+    """A gunicorn and its worker."""
+
+    def __init__(self, database, folder=None, worker=OURS):
+        self.database = database
+        self.folder = folder
+        self.worker = worker
+        scripts = Path(folder) / "bin" if folder else Path(sys.executable).parent
+        self.script = scripts / "gunicorn"
+
+    def start(self, *options, bind="127.0.0.1:0", banner=r"Listening at: https?://.*:(\d+) "):
+        """Start it; wsgi.py knows nothing of a patch. The ``banner`` tells the port."""
+        paths = [self.folder, str(servers.ROOT)] if self.folder else [str(servers.ROOT)]
+        return servers.start(
+            # Not "-m gunicorn", whose own folder would be the first on sys.path after USR2.
+            *(self.script, f"--bind={bind}", "wsgi", f"--worker-class={self.worker}"),
+            *options,
+            banner=banner,
+            env=servers.environment(TEST_DATABASE=self.database, PYTHONPATH=os.pathsep.join(paths)),
+        )
+
+
+def kinds():
+    yield pytest.param((None, OURS), id="newest")
+    for version in OLDER:
+        for worker in (OURS, "eventlet"):
+            identifier = f"{version}-{'ours' if worker is OURS else worker}"
+            yield pytest.param((version, worker), id=identifier, marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=kinds())
+def kind(request, database, older):
     if find_spec("gunicorn") is None:
         missing("gunicorn", "pip install gunicorn")
-    return servers.start(
-        *("-m", "gunicorn", "--bind=127.0.0.1:0", "wsgi"),
-        "--worker-class=django_websocket_ev.workers.EventletWorker",
-        banner=r"Listening at: http://127\.0\.0\.1:(\d+)",
-        env=servers.environment(TEST_DATABASE=database),
-    )
+    version, worker = request.param
+    return Kind(database, version and older(version), worker)
 
 
 @pytest.fixture(scope="module")
-def gunicorn(database):
-    with start(database) as running:
+def gunicorn(kind):
+    with kind.start() as running:
         yield running
 
 
-def test_a_view_echoes(gunicorn):
-    with connect(gunicorn.ws("/echo/")) as websocket:
+@contextmanager
+def echoing(server, **options):
+    with connect(server.ws("/echo/"), **options) as websocket:
         websocket.send("hello")
-        assert websocket.recv() == "hello"
+        assert websocket.recv(PATIENCE) == "hello"
+        yield websocket
+
+
+def closed(websocket):
+    """Return the code with which the server has closed."""
+    with pytest.raises(ConnectionClosed):
+        while True:
+            websocket.recv(PATIENCE)
+    return websocket.close_code
+
+
+def test_a_view_echoes(gunicorn):
+    with echoing(gunicorn):
+        pass
 
 
 def test_frames_in_the_packet_of_the_handshake_are_not_lost(gunicorn):
@@ -43,11 +117,132 @@ def test_frames_in_the_packet_of_the_handshake_are_not_lost(gunicorn):
         assert servers.receive_until(sock, b"early").endswith(b"\x81\x05early")
 
 
-def test_stopping_says_goodbye(database):
-    with start(database) as running, connect(running.ws("/echo/")) as websocket:
-        websocket.send("hello")
-        assert websocket.recv() == "hello"
+def test_http_is_served_as_ever(gunicorn):
+    with requests.Session() as session:
+        for _ in range(3):  # on one connection
+            assert session.get(gunicorn.url("/accept/"), timeout=PATIENCE).ok
+
+
+def test_a_view_that_waits_holds_up_nobody(gunicorn):
+    with (
+        connect(gunicorn.ws("/blocks/sleep/")) as sleeping,
+        echoing(gunicorn) as websocket,
+    ):
+        assert sleeping.recv(PATIENCE) == "begun"
+        for number in range(10):
+            websocket.send(str(number))
+            assert websocket.recv(PATIENCE) == str(number)
+        assert sleeping.recv(PATIENCE) == "slept"
+
+
+def test_term_says_goodbye(kind):
+    if kind.worker != OURS:
+        pytest.skip("gunicorn's own waits for the graceful timeout, and cuts")
+    with kind.start() as running, echoing(running) as websocket:
         assert running.stop() == 0
-        with pytest.raises(ConnectionClosed):
-            websocket.recv()
-        assert websocket.close_code == 1001
+        assert closed(websocket) == 1001
+
+
+def test_hup_says_goodbye_and_serves_on(kind):
+    if kind.worker != OURS:
+        pytest.skip("as above")
+    with kind.start() as running, echoing(running) as websocket:
+        running.process.send_signal(signal.SIGHUP)
+        assert closed(websocket) == 1001
+        with echoing(running):
+            pass
+
+
+@pytest.fixture(scope="module")
+def ours(database):
+    """Our worker with the gunicorn that is installed."""
+    if find_spec("gunicorn") is None:
+        missing("gunicorn", "pip install gunicorn")
+    return Kind(database)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGQUIT, signal.SIGINT])
+def test_quit_and_int_say_goodbye_too(ours, signum):
+    with ours.start() as running, echoing(running) as websocket:
+        assert running.stop(signum) == 0
+        assert closed(websocket) == 1001
+
+
+def test_max_requests_says_come_back(ours):
+    with ours.start("--max-requests=3") as running, echoing(running) as websocket:
+        for _ in range(3):
+            requests.get(running.url("/accept/"), timeout=PATIENCE)
+        assert closed(websocket) == 1012
+        with echoing(running):
+            pass
+
+
+def test_usr2_starts_another_that_serves_when_the_first_has_gone(ours, tmp_path):
+    pidfile = tmp_path / "gunicorn.pid"
+    with ours.start(f"--pid={pidfile}") as running, echoing(running) as websocket:
+        running.process.send_signal(signal.SIGUSR2)
+        running.wait_for_line("Handling signal: usr2")
+        second = Path(f"{pidfile}.2")
+        while not second.exists():
+            websocket.send("turn")
+            websocket.recv(PATIENCE)
+        assert running.stop() == 0
+        assert closed(websocket) == 1001
+        with echoing(running):
+            pass
+
+
+def test_what_was_sent_before_a_stop_arrives(ours):
+    size = 2**20
+    with ours.start() as running, connect(running.ws("/echo/"), max_size=None) as websocket:
+        websocket.send("x" * size)
+        websocket.send("last")
+        assert websocket.recv(PATIENCE) == "x" * size
+        assert running.stop() == 0
+        assert websocket.recv(PATIENCE) == "last"
+        assert closed(websocket) == 1001
+
+
+def test_two_workers_share_the_clients(ours):
+    with ours.start("--workers=2") as running:
+        with echoing(running), echoing(running), echoing(running):
+            pass
+        assert running.stop() == 0
+
+
+def test_reuse_port(ours):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    # Each worker listens by itself, so it is they who know.
+    with ours.start(
+        "--reuse-port", bind=f"127.0.0.1:{port}", banner=r"Booting worker with pid: (\d+)"
+    ) as running:
+        running.port = port
+        with echoing(running):
+            pass
+
+
+def test_preload_is_patched_in_time(ours):
+    with ours.start("--preload") as running, echoing(running):
+        pass
+
+
+def test_a_unix_socket(ours, tmp_path):
+    path = str(tmp_path / "gunicorn.sock")
+    with ours.start(bind=f"unix:{path}", banner=r"Listening at: unix:.* \((\d+)\)") as running:
+        with unix_connect(path, "ws://localhost/echo/") as websocket:
+            websocket.send("hello")
+            assert websocket.recv(PATIENCE) == "hello"
+        assert running.stop() == 0
+
+
+def test_tls(ours, certificate):
+    chain, key = certificate
+    context = ssl.create_default_context(cafile=chain)
+    with ours.start(f"--certfile={chain}", f"--keyfile={key}") as running:
+        address = f"wss://127.0.0.1:{running.port}/echo/"
+        with connect(address, ssl=context) as websocket:
+            websocket.send("hello" * 10_000)
+            assert websocket.recv(PATIENCE) == "hello" * 10_000
+            assert running.stop() == 0
+            assert closed(websocket) == 1001
