@@ -200,7 +200,11 @@ class Connection:
             self._on_close(end)
         elif end is not None:
             self._close_received = True  # nothing that follows has a meaning
-            self.close(end.code, end.reason)
+            if self._queue:
+                # What came before is in order, and a view that waits may answer it first.
+                self._hub.schedule_call_global(0, self.close, end.code, end.reason)
+            else:
+                self.close(end.code, end.reason)
         self._incoming.set_pace()
         if not alive:
             self._on_broken()

@@ -117,3 +117,12 @@ def test_a_client_that_errs_and_then_hangs_is_given_up(server):
         with pytest.raises(ConnectionError):
             while True:
                 client.send(b"\xff" * 10_000)
+
+
+@pytest.mark.parametrize("count", [1, 3, 64, 70, 200])
+def test_an_error_does_not_overtake_the_messages_before_it(server, count):
+    with rawclient.connect(server, "/echo/") as client:
+        messages = [str(number) for number in range(count)]
+        client.send(*map(rawclient.text, messages), rawclient.frame(0x3))
+        assert [client.read_text() for _ in messages] == messages
+        assert client.read_close()[0] == 1002

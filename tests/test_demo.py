@@ -120,6 +120,30 @@ def test_a_page_echoes(visit):
     is_open(page)
 
 
+#: What a browser and the server agree on, and what comes back of a message of so many "x".
+_COMPRESSION = """
+const url = new URL(document.querySelector("#state").dataset.path, location.href);
+url.protocol = "ws:";
+return new Promise((resolve, reject) => {
+  const socket = new WebSocket(url);
+  socket.onerror = reject;
+  socket.onopen = () => socket.send("x".repeat(5000));
+  socket.onmessage = ({ data }) => {
+    socket.close();
+    resolve([socket.extensions, data]);
+  };
+});
+"""
+
+
+def test_a_browser_compresses(visit):
+    extensions, echo = visit("/echo/").run(_COMPRESSION)
+    assert (
+        extensions == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    )
+    assert echo == "x" * 5000
+
+
 def test_two_pages_chat(visit, visit_as_another):
     ann, ann_name = enter(visit, "/chat/coffee/")
     bob, bob_name = enter(visit_as_another, "/chat/coffee/")

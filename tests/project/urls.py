@@ -5,6 +5,7 @@ import client_views
 import database_views
 import django_views
 import holding_views
+import hostile_views
 import login_views
 
 urlpatterns = [
@@ -13,5 +14,6 @@ urlpatterns = [
     *database_views.urlpatterns,
     *django_views.urlpatterns,
     *holding_views.urlpatterns,
+    *hostile_views.urlpatterns,
     *login_views.urlpatterns,
 ]

@@ -1,0 +1,1 @@
+"""Runs the Autobahn test suite against servers and judges its reports."""

@@ -1,0 +1,1 @@
+"""A Django project of nothing but echoes."""
