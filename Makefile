@@ -12,12 +12,12 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 NODE_MODULES = tests/node/node_modules/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint format types bench dist clean
+.PHONY: help demo test test-slow test-all conformance fuzz soak lint format types bench dist clean
 
 help: ## this list
 	@echo 'make WORD, where WORD is one of'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
-	    while IFS='|' read -r word text; do printf '  %-10s %s\n' "$$word" "$$text"; done
+	    while IFS='|' read -r word text; do printf '  %-12s %s\n' "$$word" "$$text"; done
 	@echo
 	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV)'
 
@@ -40,6 +40,15 @@ test-all: ## run the tests on every supported Python found here, each in a venv 
 	    fi; \
 	done
 
+conformance: $(VENV)/.made-test ## run the Autobahn test suite, some ten minutes a server (ARGS="ours gunicorn")
+	$(BIN) -m compliance $(ARGS)
+
+fuzz: $(VENV)/.made-test ## send mutated sessions through the protocol, compare with websockets (SECONDS=3600)
+	$(BIN) -m fuzzing --seconds $(or $(SECONDS),60) $(ARGS)
+
+soak: $(VENV)/.made-test ## let 2,000 clients do what clients do, and look for leaks (SECONDS=1800)
+	$(BIN) -m soak --seconds $(or $(SECONDS),1800) $(ARGS)
+
 lint: $(VENV)/.made-lint ## look for mistakes and for other than the common format
 	$(BIN) -m ruff check
 	$(BIN) -m ruff format --check
@@ -60,7 +69,7 @@ dist: $(VENV)/.made-lint ## build the sdist, and the wheel from it, in dist/
 
 clean: ## remove all that was built or installed here, the demo's database too
 	rm -rf $(VENV) $(VENV)-3.* build dist *.egg-info tests/node/node_modules
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis demo/*.sqlite3*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .compliance demo/*.sqlite3*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Named after its Python, so that another PYTHON makes it anew.

@@ -48,11 +48,16 @@ _SOCKET_TIMEOUT = 60
 
 REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
+#: How a traceback ends that tells no more than that a client did not wait for its response.
+_CLIENT_LEFT = ("BrokenPipeError", "ConnectionResetError", "ConnectionAbortedError", "TimeoutError")
+
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
     """eventlet's HTTP handler, with a limit of time and an environ that knows its HTTP version."""
+
+    rfile: Any
 
     def handle_one_request(self) -> None:
         """Serve a request, if its head is here within ``request_timeout`` seconds.
@@ -77,8 +82,21 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         # A line that is cut off is lost with what has been read of it, so look first.
         with suppress(OSError, ValueError):
             self._has_begun = bool(self.rfile.peek(1))
+        # The client is not to blame for the time in line.
+        self._head_timer.cancel()
         wait_for_turn()
+        self._head_timer.start()
         return super()._read_request_line()
+
+    def parse_request(self) -> Any:
+        """Take in the request's head. One that is cut off is no request, as far as it came."""
+        head: Any = _Head(self.rfile)
+        self.rfile = head
+        is_valid = super().parse_request()
+        if is_valid and head.last_line.strip():
+            self.close_connection = True
+            return False
+        return is_valid
 
     def get_environ(self) -> dict[str, Any]:
         """Return the WSGI environ of a request whose head is here."""
@@ -94,6 +112,19 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         """Free 24 KiB that HTTP needed and a WebSocket does not; the socket stays open."""
         self.rfile.close()
         self.wfile.close()
+
+
+class _Head:
+    """The lines of a request's head; the last of a whole one is empty (RFC 7230 §3)."""
+
+    def __init__(self, rfile: Any) -> None:
+        self._rfile = rfile
+        self.last_line = b"nothing yet"
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._rfile.readline(limit)
+        self.last_line = line or b"cut off"
+        return line
 
 
 def wait_for_turn() -> None:
@@ -128,7 +159,8 @@ class AccessLog:
     def info(self, message: str, *args: Any) -> None:
         """Log one request, or the traceback of an application that failed."""
         if not message.startswith("request "):
-            self._log.error("%s", message)
+            is_news = not message.rstrip().rpartition("\n")[2].startswith(_CLIENT_LEFT)
+            self._log.log(logging.ERROR if is_news else logging.DEBUG, "%s", message)
             return
         _, status, line = message.split(" ", 2)
         if status != "101":

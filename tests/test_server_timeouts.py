@@ -180,3 +180,14 @@ def test_a_websocket_may_take_all_the_time_there_is(server):
         time_passes(server)
         client.send(rawclient.text("still there?")[1:])
         assert client.read_text() == "still there?"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET /accept/ HTTP/1.1\r\nHost: local", b"GET /accept/ HTTP/1.1\r\nHost: localhost\r\n"],
+)
+def test_a_head_that_is_cut_off_is_no_request(server, head):
+    with rawclient.dial(server) as sock:
+        sock.sendall(head)
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(1) == b""
