@@ -26,7 +26,7 @@ demo: $(VENV)/.made-package ## serve the demo in the foreground (ADDR=127.0.0.1:
 	$(BIN) demo/manage.py runwsserver $(ADDR)
 
 test: $(VENV)/.made-test $(NODE_MODULES) ## run the tests (ARGS="-k echo" goes to pytest)
-	$(BIN) -m pytest -m "not slow" $(ARGS)
+	$(BIN) -m pytest -m "not slow" --numprocesses=auto --dist=loadfile $(ARGS)
 
 test-slow: $(VENV)/.made-test $(NODE_MODULES) ## run the others: packaging, browser, 3,000 clients
 	$(BIN) -m pytest -m slow $(ARGS)

@@ -63,6 +63,7 @@ EXTRAS = {
     "speedups": ["websockets>=13", "isal>=1.7"],
     "test": [
         "pytest>=8",
+        "pytest-xdist>=3.6",
         "hypothesis>=6.100",
         # Clients that others wrote.
         "websockets>=13",

@@ -8,7 +8,8 @@ import socket
 import ssl
 import subprocess
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -213,13 +214,16 @@ def test_two_workers_share_the_clients(ours):
 def test_reuse_port(ours):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-    # Each worker listens by itself, so it is they who know.
+    # Each worker listens by itself, after all that it prints.
     with ours.start(
         "--reuse-port", bind=f"127.0.0.1:{port}", banner=r"Booting worker with pid: (\d+)"
     ) as running:
         running.port = port
-        with echoing(running):
-            pass
+        patience_ends = time.monotonic() + PATIENCE
+        while time.monotonic() < patience_ends:
+            with suppress(ConnectionRefusedError), echoing(running):
+                return
+        raise AssertionError(running.output)
 
 
 def test_preload_is_patched_in_time(ours):
