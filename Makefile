@@ -40,13 +40,13 @@ test-all: ## run the tests on every supported Python found here, each in a venv 
 	    fi; \
 	done
 
-conformance: $(VENV)/.made-test ## run the Autobahn test suite, some ten minutes a server (ARGS="ours gunicorn")
-	$(BIN) -m compliance $(ARGS)
+conformance: $(VENV)/.made-test ## run the Autobahn test suite, some ten minutes a server (ARGS=ours)
+	$(BIN) -m compliance $(or $(ARGS),ours gunicorn)
 
 fuzz: $(VENV)/.made-test ## send mutated sessions through the protocol, compare with websockets (SECONDS=3600)
 	$(BIN) -m fuzzing --seconds $(or $(SECONDS),60) $(ARGS)
 
-soak: $(VENV)/.made-test ## let 2,000 clients do what clients do, and look for leaks (SECONDS=1800)
+soak: $(VENV)/.made-bench ## let 2,000 clients do what clients do, and look for leaks (SECONDS=1800)
 	$(BIN) -m soak --seconds $(or $(SECONDS),1800) $(ARGS)
 
 lint: $(VENV)/.made-lint ## look for mistakes and for other than the common format

@@ -8,6 +8,7 @@ it has not for too long, the stack tells who is in its way.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -78,7 +79,15 @@ class Watchdog:
             beaten_at = self._beaten_at
             held = monotonic() - beaten_at
             if held > self._seconds and not self._caught:
-                stack = _stack(sys._current_frames().get(self._watched))
+                # A collection that began here would run finalizers of green things,
+                # out of the thread of their hub.
+                was_enabled = gc.isenabled()
+                gc.disable()
+                try:
+                    stack = _stack(sys._current_frames().get(self._watched))
+                finally:
+                    if was_enabled:
+                        gc.enable()
                 # The hub may have come by while this looked.
                 if beaten_at == self._beaten_at:
                     self._caught = stack
