@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,9 +24,13 @@ if TYPE_CHECKING:
 
     from django_websocket_ev.protocol.handshake import Extension
 
-_deflating: Any = zlib
-with suppress(ImportError):
-    from isal import isal_zlib as _deflating
+_deflating: Any
+try:
+    from isal import isal_zlib
+
+    _deflating = isal_zlib
+except ImportError:
+    _deflating = zlib
 
 NAME = "permessage-deflate"
 
