@@ -5,16 +5,22 @@ import random
 import socket
 import time
 import urllib.request
+from collections.abc import Callable
 
 import pytest
 from websockets.sync.client import connect
 
 import rawclient
 import servers
-from rawclient import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from fuzzing import BINARY, frame
+from fuzzing.compressed import compressed_conversation
+from fuzzing.conversations import Conversation, plain_conversation
+from fuzzing.mutations import mutate, mutate_bytes
 from servers import PATIENCE
 
 SESSIONS = 1000
+
+OFFER = "Sec-WebSocket-Extensions: permessage-deflate"
 
 PATHS = ["/echo/", "/narrow/", "/narrow/", "/closed_first/mutated/", "/nowhere/"]
 
@@ -32,53 +38,28 @@ def vitals(server) -> dict[str, int]:
         return json.load(response)
 
 
-def valid_session(choose: random.Random) -> bytes:
-    """Return frames as a client may send them."""
-    frames = []
-    for _ in range(choose.randrange(1, 6)):
-        size = choose.choice([0, 1, 5, 125, 126, 300, 70_000])
-        payload = choose.choice(["x" * size, "ü" * (size // 2)]).encode()
-        key = choose.randbytes(4)
-        kind = choose.randrange(5)
-        if kind == 0:
-            cut = choose.randrange(size + 1)
-            frames.append(rawclient.frame(TEXT, payload[:cut], fin=False, key=key))
-            frames.append(rawclient.frame(PING, b"between", key=key))
-            frames.append(rawclient.frame(CONTINUATION, payload[cut:], key=key))
-        elif kind == 1:
-            frames.append(rawclient.frame(choose.choice([PING, PONG]), payload[:125], key=key))
-        else:
-            frames.append(rawclient.frame(choose.choice([TEXT, BINARY]), payload, key=key))
-    if choose.random() < 0.3:
-        body = choose.choice([b"", b"\x03\xe8", b"\x03\xe8bye", b"\x0f\xa0"])
-        frames.append(rawclient.frame(CLOSE, body))
+def session(choose: random.Random, make: Callable[[random.Random], Conversation]) -> bytes:
+    """Return frames as a client may send them, or some of them changed."""
+    conversation, other = make(choose), make(choose)
+    frames = list(conversation.raw)
+    if choose.random() < 0.2:
+        frames.insert(0, frame(BINARY, bytes(70_000)))
+    elif choose.random() < 0.8:
+        at = choose.randrange(len(frames))
+        frames[at] = mutate(choose, conversation.frames[at], frames[at], choose.choice(other.raw))
     return b"".join(frames)
-
-
-def mutated(choose: random.Random, data: bytes) -> bytes:
-    """Return ``data`` with some bytes changed, lost, doubled or invented."""
-    changed = bytearray(data)
-    for _ in range(choose.choice([0, 1, 1, 2, 5])):
-        # Most of what matters is in the first bytes, of a head or of a frame.
-        at = choose.randrange(choose.choice([min(len(changed), 12), len(changed)]) or 1)
-        way = choose.randrange(4)
-        if way == 0 and changed:
-            changed[at] ^= 1 << choose.randrange(8)
-        elif way == 1:
-            del changed[at : at + choose.randrange(1, 8)]
-        elif way == 2:
-            changed[at:at] = choose.randbytes(choose.randrange(1, 8))
-        else:
-            changed[at:at] = changed[at : at + choose.randrange(1, 200)]
-    return bytes(changed)
 
 
 def run_session(server, choose: random.Random) -> None:
     """Open a connection, say something, and leave in one way or another."""
-    head = rawclient.request(choose.choice(PATHS))
+    if choose.random() < 0.5:
+        head = rawclient.request(choose.choice(PATHS))
+        data = session(choose, plain_conversation)
+    else:
+        head = rawclient.request(choose.choice(PATHS), OFFER)
+        data = session(choose, compressed_conversation)
     if choose.random() < 0.2:
-        head = mutated(choose, head)
-    data = mutated(choose, valid_session(choose))
+        head = mutate_bytes(choose, head, data)
     leave = choose.choice(["close", "reset", "end", "read"])
     sock = rawclient.dial(server)
     try:

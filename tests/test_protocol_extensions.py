@@ -52,7 +52,6 @@ def answer(header: str, **wish) -> str | None:
     [
         ("", ()),
         (" \t", ()),
-        (",", ()),
         ("foo", (("foo", ()),)),
         ("foo, bar", (("foo", ()), ("bar", ()))),
         ("foo,bar,,\t, baz ,", (("foo", ()), ("bar", ()), ("baz", ()))),
@@ -80,6 +79,8 @@ def test_a_header_is_a_list_of_extensions_with_their_parameters(header, extensio
 @pytest.mark.parametrize(
     "header",
     [
+        ",",
+        ", ,",
         ";",
         "; a",
         "foo bar",

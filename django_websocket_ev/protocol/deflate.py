@@ -222,29 +222,38 @@ class Inflater:
         self._begun = self._begun or bool(piece)
         if not self._begun:
             return b""  # §7.2.3.6 has a byte for an empty message, some send none
-        tail = b""
-        if last:
-            tail = _TAIL if self._keeps_context else _TAIL + _END
+        tail = _TAIL if last else b""
         limit = 0 if room is None else room + 1
         try:
             inflated = self._decompress(piece + tail, limit, tail)
+            if last:
+                decompressor = self._end_message()
+                is_full = room is not None and len(inflated) > room
+                if decompressor and not is_full:
+                    # By itself: a block that is cut short must not take it for its data.
+                    is_cut = decompressor.decompress(_END) or not decompressor.eof
+                    if is_cut:
+                        raise ProtocolError(INVALID_PAYLOAD, "a compressed message is cut short")
         except zlib.error:
             raise ProtocolError(INVALID_PAYLOAD, "a compressed message is broken") from None
-        if last:
-            self._begun = False
-            self._streams = 0
-            if not self._keeps_context:
-                is_whole = self._decompressor is None or (room is not None and len(inflated) > room)
-                self._decompressor = None
-                if not is_whole:
-                    raise ProtocolError(INVALID_PAYLOAD, "a compressed message is cut short")
         return inflated
+
+    def _end_message(self) -> Any:
+        """Forget the message, and its decompressor, which is returned, if no context is kept."""
+        self._begun = False
+        self._streams = 0
+        if self._keeps_context:
+            return None
+        decompressor, self._decompressor = self._decompressor, None
+        return decompressor
 
     def _decompress(self, piece: bytes, limit: int, tail: bytes) -> bytes:
         inflated: bytes = b""
         while True:
             decompressor = self._decompressor
             if decompressor is None:
+                if self._streams and piece == tail:
+                    return inflated  # the final block was the end of the last fragment
                 # A new one for each message: what one client has sent must
                 # never be referred to by another's.
                 decompressor = self._decompressor = zlib.decompressobj(-self._bits)

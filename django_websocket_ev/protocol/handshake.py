@@ -120,8 +120,9 @@ def parse(method: str, http_version: str, header: Callable[[str], str]) -> Openi
     # A body would be read as frames, or frames as a body.
     if header("transfer-encoding") or header("content-length").strip(" \t") not in ("", "0"):
         raise Refusal("A WebSocket's opening request has no body.")
-    offered = tokens(header("sec-websocket-protocol"))
-    if not all(map(is_token, offered)) or len(set(offered)) < len(offered):
+    protocols = header("sec-websocket-protocol").strip(" \t")
+    offered = tokens(protocols)
+    if not all(map(is_token, offered)) or len(set(offered)) < max(len(offered), bool(protocols)):
         raise Refusal("Sec-WebSocket-Protocol must be a list of different tokens.")
     extensions = parse_extensions(header("sec-websocket-extensions"))
     return Opening(key, tuple(offered), extensions)
@@ -134,6 +135,9 @@ def parse_extensions(value: str) -> tuple[Extension, ...]:
     fail the connection then.
     """
     extensions: list[Extension] = []
+    value = value.strip(" \t")
+    if value and not tokens(value):
+        raise Refusal("Sec-WebSocket-Extensions is malformed.")
     value = value.rstrip(" \t,")
     position = 0
     while position < len(value):
