@@ -59,7 +59,7 @@ EXTRAS = {
     "gunicorn": ["gunicorn>=22"],
     "redis": ["redis>=5"],
     # The C function `apply_mask` of the first unmasks long messages many times as fast as
-    # Python can, the second compresses in about half of zlib's time.
+    # Python can, the second compresses faster than zlib.
     "speedups": ["websockets>=13", "isal>=1.7"],
     "test": [
         "pytest>=8",

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 # Places in /proc/PID/stat counted from behind the command's name, which may itself hold spaces
@@ -47,6 +48,11 @@ def cpu_seconds(pid: int) -> float:
     """
     ticks = sum(int(ticks) for member in _family(pid) for ticks in _stat(member)[TIMES])
     return ticks / TICKS_PER_SECOND
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has now: its resident set size."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
 
 
 def starved_seconds(pid: int, core: int) -> float:
@@ -117,7 +123,7 @@ def machine() -> dict[str, str]:
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
-    for name in ("django", "eventlet", "websockets", "uvloop", "picows"):
+    for name in ("django", "eventlet", "websockets", "uvloop", "picows", "isal"):
         try:
             facts[name] = version(name)
         except PackageNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,8 +10,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -63,14 +64,36 @@ OURS = Server(
 WEBSOCKETS = Server("websockets on uvloop", python("bench.peers.websockets_uvloop"))
 PICOWS = Server("picows on uvloop", python("bench.peers.picows_uvloop"))
 
+
+def plain(options: Mapping[str, object], *flags: str) -> Server:
+    """Our server with a project that has little but WebSockets.
+
+    ``options`` are settings without their WEBSOCKET_, in lower case; ``flags`` go to Python.
+    """
+    settings = {f"WEBSOCKET_{name.upper()}": value for name, value in options.items()}
+    command = python("django_websocket_ev", "-m", "django", *RUNWSSERVER)
+    return Server(
+        "django-websocket-ev",
+        (command[0], *flags, *command[1:]),
+        path="/echo/",
+        environment={
+            "DJANGO_SETTINGS_MODULE": "bench.plainproject.settings",
+            "BENCH_SETTINGS": json.dumps(settings),
+        },
+    )
+
+
 ECHO_SERVERS = {"ours": OURS, "websockets": WEBSOCKETS, "picows": PICOWS}
 
 
 class _Output:
     """A server's output, read to its end so that the server never blocks on a full pipe."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], heed: Callable[[str], None] | None = None
+    ) -> None:
         self.tail: deque[str] = deque(maxlen=30)
+        self._heed = heed
         self._address: SimpleQueue[str | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._read, args=(process,), daemon=True)
         self._thread.start()
@@ -80,6 +103,8 @@ class _Output:
         found = False
         for line in process.stdout:
             self.tail.append(line)
+            if self._heed is not None:
+                self._heed(line)
             if not found and (match := ADDRESS.search(line)):
                 found = True
                 self._address.put(match[1])
@@ -100,8 +125,13 @@ class _Output:
 
 
 @contextmanager
-def serving(server: Server, core: int) -> Iterator[Running]:
-    """Start a server on one core, wait until it listens, stop it afterwards."""
+def serving(
+    server: Server, core: int | None, heed: Callable[[str], None] | None = None
+) -> Iterator[Running]:
+    """Start a server on one core, wait until it listens, stop it afterwards.
+
+    None for any core. ``heed`` is called with each line that the server prints.
+    """
     search_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {
         **os.environ,
@@ -109,7 +139,7 @@ def serving(server: Server, core: int) -> Iterator[Running]:
         "PYTHONUNBUFFERED": "1",  # else the address would wait in a buffer of the pipe
         **server.environment,
     }
-    with pinned_to(core):
+    with nullcontext() if core is None else pinned_to(core):
         process = subprocess.Popen(
             server.command,
             cwd=server.folder,
@@ -119,7 +149,7 @@ def serving(server: Server, core: int) -> Iterator[Running]:
             stderr=subprocess.STDOUT,
             text=True,
         )
-    output = _Output(process)
+    output = _Output(process, heed)
     try:
         address = output.address()
         yield Running(process.pid, address, f"ws://{address}{server.path}")

@@ -5,8 +5,8 @@ itself. So a socket holds no window between its messages, and one compressor
 serves all sockets: a full flush makes it forget what it has seen.
 
 What is received is inflated as it comes, by the standard library's zlib, and no
-further than there is room for. What is sent may be deflated by isal, which takes
-a third to half the time (``bench/README.rst``), where it is installed.
+further than there is room for. What is sent is deflated by isal where that is
+installed, for it is faster (``bench/README.rst``).
 """
 
 from __future__ import annotations
