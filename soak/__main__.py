@@ -27,7 +27,7 @@ from bench.servers import ROOT, RUNWSSERVER, Running, Server, python, serving
 
 WARM_UP = 300.0  # seconds at most, a third of the run at least where that is less
 SETTLE = 60.0  # seconds that the counts have to come back
-CACHES = 0.02  # part by which Python's blocks of memory may grow: source lines, patterns, names
+CACHES = 0.5  # blocks of memory more for each life: a leak is one at least, caches fill up once
 TRACEBACK = "Traceback (most recent call last)"
 
 SERVER = Server(
@@ -140,13 +140,15 @@ def thirds(samples: Sequence[tuple[float, int]], seconds: float) -> list[float]:
     ]
 
 
-def compare(before: dict[str, int], after: dict[str, int]) -> tuple[list[str], list[str]]:
-    """The table of counts, and what has leaked."""
+def compare(
+    before: dict[str, int], after: dict[str, int], lives: int
+) -> tuple[list[str], list[str]]:
+    """The table of counts, and what has leaked in so many lives."""
     lines = [f"{'':<28}{'before':>9}{'after':>9}"]
     leaks = []
     for name in before | after:
         was, is_now = before.get(name, 0), after.get(name, 0)
-        leaked = is_now != was if name != "blocks" else is_now > was * (1 + CACHES)
+        leaked = is_now != was if name != "blocks" else is_now > was + lives * CACHES
         lines.append(f"{name:<28}{was:>9,}{is_now:>9,}{'   LEAKED' if leaked else ''}")
         if leaked:
             leaks.append(f"{name}: {is_now - was:+,} (from {was:,} to {is_now:,})")
@@ -186,11 +188,12 @@ def main() -> None:
         suspects = ask(server, "suspects")
         samples, report = soak(server, given)
         after = settled(server, before)
-        suspects = new_ones(suspects, ask(server, "suspects")) if after != before else ""
+        suspects = new_ones(suspects, ask(server, "suspects"))
         cpu = cpu_seconds(server.pid)
         end = resident(server.pid)
-    table, leaks = compare(before, after)
-    faults += [f"leaked: {leak}" for leak in leaks] + [suspects] * bool(suspects)
+    lives = sum(report["lives"].values())
+    table, leaks = compare(before, after, lives)
+    faults += [f"leaked: {leak}" for leak in leaks] + [suspects] * bool(leaks)
     faults += [f"{number} x {what}" for what, number in report["wrong"].items()]
     memory = thirds(samples, given.seconds)
     growth = (memory[2] / memory[0] - 1) * 100
@@ -198,7 +201,6 @@ def main() -> None:
         faults.append(f"memory grew by {growth:.1f} %, more than {given.growth:g} %")
     if log.tracebacks:
         faults.append(f"{log.tracebacks} tracebacks in the log, the first:\n{''.join(log.first)}")
-    lives = sum(report["lives"].values())
     print(f"\n{lives:,} lives, {report['messages']:,} echoes compared, refused {report['refused']}")
     print(", ".join(f"{name} {number:,}" for name, number in sorted(report["lives"].items())))
     print(f"server: {cpu:.0f} s of CPU time, load of the machine {os.getloadavg()[1]:.1f}\n")

@@ -308,7 +308,7 @@ def arguments(known: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--clients", type=int, default=1000, metavar="N", help="honest ones, and hostile ones"
     )
-    parser.add_argument("--seconds", type=float, default=12.0, help="of the attack")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of the attack")
     parser.add_argument("--calm", type=float, default=4.0, help="seconds before it, and after")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return parser.parse_args()

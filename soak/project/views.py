@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import linecache
 import os
 import sys
 import time
@@ -76,6 +77,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def vitals(request: HttpRequest) -> JsonResponse:
     """Counts of what must be the same before and after."""
+    linecache.clearcache()  # whole source files, for the stacks that the watchdog names
     gc.collect()
     hub = hubs.get_hub()
     things = gc.get_objects()
