@@ -111,7 +111,7 @@ def report_of(process: subprocess.Popen[str]) -> dict:
 def soak(server: Running, given: argparse.Namespace) -> tuple[list[tuple[float, int]], dict]:
     """Let the crowd in; return the server's memory over time, and what the crowd says."""
     samples = []
-    options = [f"--{name}={getattr(given, name)}" for name in ("clients", "seconds", "seed")]
+    options = [f"--{name}={getattr(given, name)}" for name in ("clients", "seconds", "seed", "leisure")]
     with crowd(server, *options) as clients:
         begun = time.monotonic()
         told = 0.0
@@ -164,6 +164,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1800)
     parser.add_argument("--clients", type=int, default=2000, help="at any time")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--leisure", type=float, default=3, help="the clients' pauses: 1,000 at 1 keep a core busy"
+    )
     parser.add_argument(
         "--growth", type=float, default=5, metavar="PERCENT",
         help="of memory, from the first third after the warm-up to the last, that is a failure",

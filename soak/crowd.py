@@ -20,8 +20,8 @@ from soak.client import Refused
 from soak.lives import LIVES, PROVOKING, Life, Wrong
 
 ARRIVAL = 10.0  # seconds over which the first come
-LONGEST = 90.0  # seconds that a life may take: the server ends those that do not end themselves
-REST = 1.0  # seconds at most between two lives
+LONGEST = 90.0  # seconds that a life without leisure may take: the server ends those that do not end
+REST = 1.0  # seconds at most between two lives, times the leisure
 
 
 @dataclass
@@ -35,14 +35,16 @@ class Report:
     messages: int = 0
 
 
-async def live(port: int, chance: random.Random, report: Report, behaviour=None) -> None:
+async def live(
+    port: int, chance: random.Random, report: Report, leisure: float = 1, behaviour=None
+) -> None:
     """One life, chosen at random where none is named."""
     chosen = behaviour or chance.choices(list(LIVES), LIVES.values())[0]
-    life = Life(port, chance)
+    life = Life(port, chance, leisure)
     name = chosen.__name__
     report.lives[name] += 1
     try:
-        await asyncio.wait_for(life.run(chosen), LONGEST)
+        await asyncio.wait_for(life.run(chosen), LONGEST * leisure)
     except Refused as refusal:
         report.refused[str(refusal)] += 1
     except Wrong as wrong:
@@ -60,7 +62,7 @@ async def one_of_each(port: int, seed: int) -> Report:
     """Two lives of each kind: what the server makes once, it has made then."""
     report = Report()
     lives = [
-        live(port, random.Random(f"{seed} {number} {behaviour.__name__}"), report, behaviour)
+        live(port, random.Random(f"{seed} {number} {behaviour.__name__}"), report, 1, behaviour)
         for behaviour in LIVES
         for number in range(2)
     ]
@@ -68,7 +70,7 @@ async def one_of_each(port: int, seed: int) -> Report:
     return report
 
 
-async def crowd(port: int, clients: int, seconds: float, seed: int) -> Report:
+async def crowd(port: int, clients: int, seconds: float, seed: int, leisure: float) -> Report:
     report = Report()
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
@@ -77,8 +79,8 @@ async def crowd(port: int, clients: int, seconds: float, seed: int) -> Report:
         chance = random.Random(f"{seed} {number}")
         await asyncio.sleep(ARRIVAL * number / clients)
         while loop.time() < end:
-            await live(port, chance, report)
-            await asyncio.sleep(chance.uniform(0, REST))
+            await live(port, chance, report, leisure)
+            await asyncio.sleep(chance.uniform(0, REST * leisure))
 
     await asyncio.gather(*(one(number) for number in range(clients)))
     return report
@@ -90,10 +92,11 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=0, help="0: two of each kind, once")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--leisure", type=float, default=1)
     given = parser.parse_args()
     raise_file_limit()
     if given.clients:
-        running = crowd(given.port, given.clients, given.seconds, given.seed)
+        running = crowd(given.port, given.clients, given.seconds, given.seed, given.leisure)
     else:
         running = one_of_each(given.port, given.seed)
     with suppress(KeyboardInterrupt):

@@ -37,11 +37,12 @@ class Wrong(Exception):
 
 
 class Life:
-    """One client's life, from a seed."""
+    """One client's life, from a seed. Its pauses are ``leisure`` times as long as they might be."""
 
-    def __init__(self, port: int, chance: random.Random) -> None:
+    def __init__(self, port: int, chance: random.Random, leisure: float = 1) -> None:
         self.port = port
         self.chance = chance
+        self.leisure = leisure
         self.messages = 0
         self.client: Client | None = None
 
@@ -58,7 +59,7 @@ class Life:
                 self.client.reset()
 
     async def pause(self, most: float) -> None:
-        await asyncio.sleep(self.chance.uniform(0, most))
+        await asyncio.sleep(self.chance.uniform(0, most * self.leisure))
 
     # A conversation.
 
@@ -140,7 +141,7 @@ async def idler(life: Life) -> None:
     """Does nothing for long but answer Pings."""
     client = await life.open("/echo/", life.chance.choice(OFFERS))
     try:
-        code = await asyncio.wait_for(client.read_close(), life.chance.uniform(0, 20))
+        code = await asyncio.wait_for(client.read_close(), life.chance.uniform(0, 20) * life.leisure)
     except asyncio.TimeoutError:
         await life.talk(client, 1)
         await life.leave(client)
