@@ -57,6 +57,7 @@ def requirements(folder):
 
 EXTRAS = {
     "gunicorn": ["gunicorn>=22"],
+    "metrics": ["prometheus-client>=0.20"],
     "redis": ["redis>=5"],
     # The C function `apply_mask` of the first unmasks long messages many times as fast as
     # Python can, the second compresses faster than zlib.
@@ -77,6 +78,7 @@ EXTRAS = {
         "psycopg2-binary>=2.9.9",
         "requests>=2.31",
         "gunicorn>=22",
+        "prometheus-client>=0.20",
         # tests/test_packaging.py builds without isolation, so that it needs no network.
         "build>=1.2",
         "setuptools>=77",
@@ -84,7 +86,14 @@ EXTRAS = {
     "bench": requirements("bench"),
     "docs": ["sphinx>=7.4"],
     # mypy looks at what the package imports where it is installed, so websockets is.
-    "lint": ["ruff>=0.15", "mypy>=1.18", "django-stubs>=5.2", "websockets>=13", "build>=1.2"],
+    "lint": [
+        "ruff>=0.15",
+        "mypy>=1.18",
+        "django-stubs>=5.2",
+        "websockets>=13",
+        "build>=1.2",
+        "prometheus-client>=0.20",
+    ],
 }
 
 setup(

@@ -22,9 +22,11 @@ __all__ = [
     "WebSocket",
     "accept_websocket",
     "require_websocket",
+    "stats",
 ]
 
 if TYPE_CHECKING:
+    from django_websocket_ev.counters import stats
     from django_websocket_ev.decorators import accept_websocket, require_websocket
     from django_websocket_ev.exceptions import BadMessage, ConnectionClosed
     from django_websocket_ev.websocket import WebSocket
@@ -35,6 +37,7 @@ _HOMES = {
     "WebSocket": "websocket",
     "accept_websocket": "decorators",
     "require_websocket": "decorators",
+    "stats": "counters",
 }
 
 

@@ -16,13 +16,13 @@ is not touched any more and belongs to the server again).
 from __future__ import annotations
 
 import sys
-from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev import greensocket
 from django_websocket_ev.bootstrap import quiet
 from django_websocket_ev.conf import Options
+from django_websocket_ev.counters import open_connections, start_pulse, totals
 from django_websocket_ev.exceptions import ConnectionClosed
 from django_websocket_ev.greensocket import WOULD_BLOCK
 from django_websocket_ev.incoming import Incoming
@@ -37,6 +37,8 @@ with quiet():
     from eventlet import getcurrent, hubs, sleep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django_websocket_ev.protocol.deflate import Inflater
 
 #: Bytes to ask of the kernel at a time.
@@ -48,9 +50,6 @@ _TURN = 64
 #: Reads, and frames out of them, to look at before a client that is gone is over.
 _LAST_READS = 16
 _LAST_FRAMES = 1024
-
-#: Every connection that is not over, for a server that stops.
-open_connections: set[Connection] = set()
 
 
 def close_all(code: int) -> None:
@@ -75,7 +74,6 @@ class Connection:
             "_outgoing",
             "_heartbeat",
             "_waiter",
-            "_senders",
             "_finisher",
             "_timer",
             "_close_sent",
@@ -83,7 +81,7 @@ class Connection:
             "_over",
         ),
         *("_line", "_is_at_end"),
-        *("closed", "close_code", "close_reason", "messages_in", "messages_out"),
+        *("closed", "close_code", "close_reason", "bytes_in", "messages_in", "messages_out"),
     )
 
     def __init__(
@@ -98,6 +96,7 @@ class Connection:
         self.closed = False
         self.close_code: int | None = None
         self.close_reason = ""
+        self.bytes_in = len(pending)
         self.messages_in = 0
         self.messages_out = 0
         self._sock = sock
@@ -119,10 +118,11 @@ class Connection:
         self._queue = self._incoming.queue
         #: Reads that did not take the short way.
         self._reads = 0
-        self._outgoing = Outgoing(self._hub, sock.fileno(), send, self._on_sent, self._on_broken)
-        #: Green threads that wait: for a message, for room to send, for the end.
+        self._outgoing = Outgoing(
+            self._hub, sock.fileno(), send, options, self._on_sent, self._on_broken
+        )
+        #: Green threads that wait: for a message, for the end.
         self._waiter: Any = None
-        self._senders: deque[Any] = deque()
         self._finisher: Any = None
         self._timer: Any = None
         self._close_sent = False
@@ -131,10 +131,12 @@ class Connection:
         #: The peer's end has come, and is not taken in yet.
         self._is_at_end = False
         self._heartbeat = Heartbeat(self._hub, self, options.ping_interval, options.ping_timeout)
+        totals.opened += 1
+        open_connections.add(self)
+        start_pulse(self._hub)
         if not alive:
             self._end()
             return
-        open_connections.add(self)
         self._receive(pending)
 
     # Reading: the hub's side.
@@ -148,6 +150,7 @@ class Connection:
             return
         except (OSError, ValueError):
             data = b""
+        self.bytes_in += len(data)
         waiter = self._waiter
         if waiter is not None:
             # The hot path: a view waits, and this is what it waits for.
@@ -290,7 +293,7 @@ class Connection:
         """
         if self.closed:
             raise self._error()
-        if self._outgoing.waiting and (self._senders or not self._has_room()):
+        if self._outgoing.waiting and self._outgoing.is_full():
             self._wait_for_room()
 
     def write(self, frame: bytes, messages: int = 1, has_room: bool = False) -> None:
@@ -301,7 +304,7 @@ class Connection:
         """
         if self.closed:
             raise self._error()
-        if self._outgoing.waiting and not has_room and (self._senders or not self._has_room()):
+        if self._outgoing.waiting and not has_room and self._outgoing.is_full():
             self._wait_for_room()
         if not self._outgoing.put(frame):
             self._on_broken()
@@ -323,24 +326,15 @@ class Connection:
             while len(last) < _LAST_READS and (data := self._recv(READ_SIZE)):
                 last.append(data)
         if not self._over:
-            self._receive(b"".join(last), _LAST_FRAMES)
+            data = b"".join(last)
+            self.bytes_in += len(data)
+            self._receive(data, _LAST_FRAMES)
         self._end()
         # Not yet: this may be in the middle of _receive, with more to queue.
         self._hub.schedule_call_global(0, self._settle)
 
-    def _has_room(self) -> bool:
-        return len(self._outgoing.waiting) <= self._options.write_limit
-
     def _wait_for_room(self) -> None:
-        current = getcurrent()
-        timer = self._hub.schedule_call_global(self._options.send_timeout, self._abort)
-        self._senders.append(current)
-        try:
-            self._hub.switch()
-        finally:
-            timer.cancel()
-            if current in self._senders:
-                self._senders.remove(current)
+        self._outgoing.wait_for_room(self._drop_slow)
         if self.closed:
             raise self._error()
 
@@ -353,6 +347,11 @@ class Connection:
     def latency(self) -> float | None:
         """Seconds between the last Ping that was answered and its Pong."""
         return self._heartbeat.latency
+
+    @property
+    def bytes_out(self) -> int:
+        """Of all frames that were sent, or wait to be."""
+        return self._outgoing.bytes
 
     @property
     def activity(self) -> int:
@@ -407,7 +406,7 @@ class Connection:
         if not self._outgoing.put_close(payload):
             self._on_broken()
         elif self._outgoing.waiting:
-            self._set_timer(self._options.send_timeout)
+            self._set_timer(self._options.send_timeout, self._drop_slow)
         else:
             self._after_flush()
 
@@ -415,7 +414,7 @@ class Connection:
         """Once the Close frame has left as well, see what is next."""
         if self._over or self._outgoing.waiting or not self._close_sent:
             return
-        self._set_timer(self._options.close_timeout)
+        self._set_timer(self._options.close_timeout, self._abort)
         if self._close_received:
             # The server is the first to close (§7.1.1), as soon as both have said so.
             try:
@@ -423,15 +422,19 @@ class Connection:
             except OSError:
                 self._end()
 
-    def _set_timer(self, seconds: float) -> None:
+    def _set_timer(self, seconds: float, give_up: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._hub.schedule_call_global(seconds, self._abort)
+        self._timer = self._hub.schedule_call_global(seconds, give_up)
 
     def _abort(self) -> None:
         """Give the peer up, and what waits for it."""
         greensocket.reset_on_close(self._sock)
         self.drop()
+
+    def _drop_slow(self) -> None:
+        totals.slow_clients_dropped += not self._over
+        self._abort()
 
     def drop(self) -> None:
         """Do not wait for the peer's half of the closing handshake."""
@@ -451,6 +454,7 @@ class Connection:
             self._timer.cancel()
             self._timer = None
         open_connections.discard(self)
+        totals.add(self)
         self._incoming.set_pace()
 
     def _settle(self) -> None:
@@ -462,8 +466,8 @@ class Connection:
         if waiter is not None and (self._queue or self._has_ended()):
             self._waiter = None
             self._wake(waiter, self._incoming.take() if self._queue else None)
-        while self._senders and (self.closed or self._has_room()):
-            self._wake(self._senders.popleft())
+        for sender in self._outgoing.release(everybody=self.closed):
+            self._wake(sender)
         if self._over and self._finisher is not None:
             finisher, self._finisher = self._finisher, None
             self._wake(finisher)

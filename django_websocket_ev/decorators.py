@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_websocket_ev.conf import view_overrides
 from django_websocket_ev.protocol.handshake import Refusal
-from django_websocket_ev.requests import prepare, refuse
+from django_websocket_ev.requests import WEBSOCKETS_ONLY, prepare, refuse
 from django_websocket_ev.upgrade import open_websocket
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ def _decorate(view: View, overrides: Overrides, requires: bool) -> View:
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         wants = prepare(request)
         if isinstance(wants, Refusal):
-            return refuse(request, wants.reason, wants.headers)
+            return refuse(request, "malformed", wants.reason, wants.headers)
         if wants is None:
             if requires:
-                return refuse(request, "This address takes WebSocket requests only.")
+                return refuse(request, "not_websocket", WEBSOCKETS_ONLY)
             return view(request, *args, **kwargs)
         if request.websocket is not None:  # type: ignore[attr-defined]
             return view(request, *args, **kwargs)  # inside a conversation already

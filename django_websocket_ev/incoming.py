@@ -129,8 +129,6 @@ class Incoming:
 
     # What comes.
 
-    # What comes.
-
     @property
     def brings_more(self) -> bool:
         """Whether bytes are here that wait for room, or for their turn, and may be messages."""

@@ -17,6 +17,7 @@ from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from django_websocket_ev.counters import totals
 from django_websocket_ev.protocol.close import INTERNAL_ERROR
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class Heartbeat:
             self._taken = taken
             self._asked_at = now
             return timeout
+        totals.pings_missed += 1
         peer.close(INTERNAL_ERROR, f"no answer to a Ping within {timeout:g} seconds")
         return 0
 

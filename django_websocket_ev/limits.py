@@ -31,6 +31,11 @@ _taken: Counter[str | None] = Counter()
 class NoPlace(Exception):
     """As many WebSockets are open as may be; its text is for the client's developer."""
 
+    def __init__(self, limit: str, text: str) -> None:
+        super().__init__(text)
+        #: The name of the option that sets the limit.
+        self.limit = limit
+
 
 class Place:
     """Room for one WebSocket, until it is given back or forgotten."""
@@ -59,11 +64,17 @@ def take_place(request: HttpRequest, options: Options) -> Place:
     ``WEBSOCKET_MAX_CONNECTIONS_PER_CLIENT`` from this client.
     """
     if options.max_connections is not None and _taken[None] >= options.max_connections:
-        raise NoPlace(f"This process has {options.max_connections} WebSockets open, its limit.")
+        raise NoPlace(
+            "max_connections",
+            f"This process has {options.max_connections} WebSockets open, its limit.",
+        )
     client = _client(request, options.client_address)
     most = options.max_connections_per_client
     if most is not None and client and _taken[client] >= most:
-        raise NoPlace(f"Your address has {most} WebSockets open here, the limit for one client.")
+        raise NoPlace(
+            "max_connections_per_client",
+            f"Your address has {most} WebSockets open here, the limit for one client.",
+        )
     return Place(client)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev.conf import get_options
 from django_websocket_ev.protocol.handshake import Opening, Refusal
-from django_websocket_ev.requests import prepare, refuse
+from django_websocket_ev.requests import WEBSOCKETS_ONLY, prepare, refuse
 from django_websocket_ev.upgrade import open_websocket
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class WebSocketMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         wants = prepare(request)
         if isinstance(wants, Refusal):
-            return refuse(request, wants.reason, wants.headers)
+            return refuse(request, "malformed", wants.reason, wants.headers)
         return self.get_response(request)
 
     def process_view(
@@ -49,10 +49,10 @@ class WebSocketMiddleware:
         wants = prepare(request)
         if not isinstance(wants, Opening):
             if getattr(view, "require_websocket", False):
-                return refuse(request, "This address takes WebSocket requests only.")
+                return refuse(request, "not_websocket", WEBSOCKETS_ONLY)
             return None
         if getattr(view, "opens_websocket", False):
             return None  # a decorator does it, after those outside it have agreed
         if not (getattr(view, "accept_websocket", False) or get_options().accept_all):
-            return refuse(request, "This address takes no WebSocket requests.")
+            return refuse(request, "no_websocket_view", "This address takes no WebSocket requests.")
         return open_websocket(request, wants, (), partial(view, request, *args, **kwargs))

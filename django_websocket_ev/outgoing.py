@@ -6,36 +6,33 @@ it does not take waits here, in order, until the hub finds that it would.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent
 
 from django_websocket_ev.greensocket import WOULD_BLOCK
 from django_websocket_ev.protocol import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from django_websocket_ev.conf import Options
 
 #: Pings that came at once and are all answered.
 _PONGS = 16
 
 
 class Outgoing:
-    """The write buffer of one socket.
+    """The write buffer of one socket, and the green threads that wait for room in it.
 
     ``send`` is the socket's, and never blocks. The hub calls ``on_sent`` each
     time that some of what waited has left, and ``on_broken`` where the peer is gone.
     """
 
     __slots__ = (
-        "_fileno",
-        "_hub",
-        "_listener",
-        "_on_broken",
-        "_on_sent",
-        "_pong",
-        "_pong_after",
-        "_send",
-        "waiting",
+        *("_hub", "_fileno", "_send", "_limit", "_timeout", "_on_sent", "_on_broken"),
+        *("_listener", "_pong", "_pong_after", "_senders", "bytes", "waiting"),
     )
 
     def __init__(
@@ -43,12 +40,15 @@ class Outgoing:
         hub: Any,
         fileno: int,
         send: Callable[[bytes | bytearray], int],
+        options: Options,
         on_sent: Callable[[], None],
         on_broken: Callable[..., None],
     ) -> None:
         self._hub = hub
         self._fileno = fileno
         self._send = send
+        self._limit = options.write_limit
+        self._timeout = options.send_timeout
         self._on_sent = on_sent
         self._on_broken = on_broken
         self._listener: Any = None
@@ -56,9 +56,13 @@ class Outgoing:
         self.waiting = bytearray()
         self._pong: bytes | None = None
         self._pong_after = 0
+        self._senders: deque[Any] = deque()
+        #: Of all frames until now.
+        self.bytes = 0
 
     def put(self, frame: bytes) -> bool:
         """Send a frame, or let it wait behind those that do; return whether the peer is there."""
+        self.bytes += len(frame)
         if self.waiting:
             self.waiting += frame
             return True
@@ -93,6 +97,31 @@ class Outgoing:
         """Send a Close frame, behind which nothing may follow (§5.5.1)."""
         self._pong = None
         return self.put(frames.build_frame(frames.CLOSE, payload))
+
+    # Backpressure.
+
+    def is_full(self) -> bool:
+        """Whether a view has to wait for room, or for its turn."""
+        return bool(self._senders) or len(self.waiting) > self._limit
+
+    def wait_for_room(self, on_timeout: Callable[[], None]) -> None:
+        """Block until :meth:`release` says so; ``on_timeout()`` where that takes too long."""
+        current = getcurrent()
+        timer = self._hub.schedule_call_global(self._timeout, on_timeout)
+        self._senders.append(current)
+        try:
+            self._hub.switch()
+        finally:
+            timer.cancel()
+            if current in self._senders:
+                self._senders.remove(current)
+
+    def release(self, everybody: bool) -> Iterator[Any]:
+        """Yield the green threads that may send now, or ``everybody``."""
+        while self._senders and (everybody or len(self.waiting) <= self._limit):
+            yield self._senders.popleft()
+
+    # The hub's side.
 
     def _on_writable(self, _fd: int) -> None:
         if self._listener is None:

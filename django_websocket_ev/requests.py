@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse
 
+from django_websocket_ev.counters import count_refusal
 from django_websocket_ev.protocol import handshake
 from django_websocket_ev.protocol.handshake import Opening, Refusal
 from django_websocket_ev.transport import http_version
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django.request")
 
 _UNPREFIXED = {"content-length": "CONTENT_LENGTH"}
+
+
+WEBSOCKETS_ONLY = "This address takes WebSocket requests only."
 
 
 def _yes() -> bool:
@@ -61,9 +65,17 @@ def _header(meta: dict[str, Any], name: str) -> str:
 
 
 def refuse(
-    request: HttpRequest, reason: str, headers: dict[str, str] | None = None, status: int = 400
+    request: HttpRequest,
+    kind: str,
+    reason: str,
+    headers: dict[str, str] | None = None,
+    status: int = 400,
 ) -> HttpResponse:
-    """Return the answer to a request that gets no WebSocket here, or nothing else."""
+    """Return the answer to a request that gets no WebSocket here, or nothing else.
+
+    ``kind`` is what :func:`~django_websocket_ev.counters.count_refusal` counts it as.
+    """
+    count_refusal(kind)
     response = HttpResponse(
         f"{reason}\n", status=status, content_type="text/plain; charset=utf-8", headers=headers
     )

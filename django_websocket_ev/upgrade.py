@@ -39,15 +39,18 @@ def open_websocket(
     options = get_options(overrides)
     if not origin.is_allowed(request, options.allowed_origins):
         sent = request.META["HTTP_ORIGIN"]
-        return refuse(request, f"The origin {sent!r} may not open a WebSocket here.", status=403)
+        return refuse(
+            request, "origin", f"The origin {sent!r} may not open a WebSocket here.", status=403
+        )
     transport = find_transport(request.META)
     hindrance = _hindrance(request.META, transport)
     if transport is None or hindrance:
-        return refuse(request, CANNOT_CARRY.format(why=hindrance))
+        return refuse(request, "server", CANNOT_CARRY.format(why=hindrance))
     try:
         place = take_place(request, options)
     except NoPlace as error:
-        return refuse(request, str(error), {"Retry-After": str(RETRY_AFTER)}, status=503)
+        retry = {"Retry-After": str(RETRY_AFTER)}
+        return refuse(request, error.limit, str(error), retry, status=503)
     return WebSocketResponse(request, opening, options, transport, view, place)
 
 

@@ -111,7 +111,8 @@ def report_of(process: subprocess.Popen[str]) -> dict:
 def soak(server: Running, given: argparse.Namespace) -> tuple[list[tuple[float, int]], dict]:
     """Let the crowd in; return the server's memory over time, and what the crowd says."""
     samples = []
-    options = [f"--{name}={getattr(given, name)}" for name in ("clients", "seconds", "seed", "leisure")]
+    names = ("clients", "seconds", "seed", "leisure")
+    options = [f"--{name}={getattr(given, name)}" for name in names]
     with crowd(server, *options) as clients:
         begun = time.monotonic()
         told = 0.0

@@ -20,7 +20,7 @@ from soak.client import Refused
 from soak.lives import LIVES, PROVOKING, Life, Wrong
 
 ARRIVAL = 10.0  # seconds over which the first come
-LONGEST = 90.0  # seconds that a life without leisure may take: the server ends those that do not end
+LONGEST = 90.0  # seconds that a life may take, times the leisure: the server ends it else
 REST = 1.0  # seconds at most between two lives, times the leisure
 
 

@@ -141,7 +141,8 @@ async def idler(life: Life) -> None:
     """Does nothing for long but answer Pings."""
     client = await life.open("/echo/", life.chance.choice(OFFERS))
     try:
-        code = await asyncio.wait_for(client.read_close(), life.chance.uniform(0, 20) * life.leisure)
+        span = life.chance.uniform(0, 20) * life.leisure
+        code = await asyncio.wait_for(client.read_close(), span)
     except asyncio.TimeoutError:
         await life.talk(client, 1)
         await life.leave(client)

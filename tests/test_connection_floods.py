@@ -36,7 +36,10 @@ def test_what_comes_in_one_read_takes_many_turns(server, fragment):
 
 
 def flood_beside_an_honest_client(server, data: bytes, answer: str) -> int:
-    """Return how often an honest client was served until a flood had its answer."""
+    """Return how often an honest client was served until a flood had its answer.
+
+    Where all of a read is taken in at once, that is once a read: some ten times for 700 KB.
+    """
     served = 0
     with (
         rawclient.connect(server, "/echo/") as honest,
@@ -59,13 +62,13 @@ def flood_beside_an_honest_client(server, data: bytes, answer: str) -> int:
 
 def test_a_hundred_thousand_empty_fragments_hold_up_nobody(server):
     data = frame(TEXT, b"a", fin=False) + EMPTY * 100_000 + frame(CONTINUATION, b"b")
-    assert flood_beside_an_honest_client(server, data, "ab") > 50
+    assert flood_beside_an_honest_client(server, data, "ab") > 20
 
 
 @pytest.mark.slow
 def test_a_million_empty_fragments_hold_up_nobody(server):
     data = frame(TEXT, b"a", fin=False) + EMPTY * 1_000_000 + frame(CONTINUATION, b"b")
-    assert flood_beside_an_honest_client(server, data, "ab") > 500
+    assert flood_beside_an_honest_client(server, data, "ab") > 200
 
 
 def test_many_who_flood_leave_an_honest_client_its_share(server):

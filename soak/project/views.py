@@ -18,7 +18,7 @@ from eventlet.greenio import GreenSocket
 from greenlet import greenlet
 
 from django_websocket_ev import require_websocket
-from django_websocket_ev.connection import open_connections
+from django_websocket_ev.counters import open_connections
 
 PACKAGE = "django_websocket_ev"
 

@@ -13,7 +13,7 @@ from eventlet import hubs
 from greenlet import greenlet
 
 from django_websocket_ev import ConnectionClosed, require_websocket
-from django_websocket_ev.connection import open_connections
+from django_websocket_ev.counters import open_connections
 
 
 @require_websocket

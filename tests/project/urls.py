@@ -7,6 +7,7 @@ import django_views
 import holding_views
 import hostile_views
 import login_views
+import stats_views
 
 urlpatterns = [
     *api_views.urlpatterns,
@@ -16,4 +17,5 @@ urlpatterns = [
     *holding_views.urlpatterns,
     *hostile_views.urlpatterns,
     *login_views.urlpatterns,
+    *stats_views.urlpatterns,
 ]
