@@ -31,14 +31,10 @@ test: $(VENV)/.made-test $(NODE_MODULES) ## run the tests (ARGS="-k echo" goes t
 test-slow: $(VENV)/.made-test $(NODE_MODULES) ## run the others: packaging, browser, 3,000 clients
 	$(BIN) -m pytest -m slow $(ARGS)
 
-test-all: ## run the tests on every supported Python found here, each in a venv of its own
-	@for version in 3.10 3.11 3.12 3.13; do \
-	    if python$$version --version >/dev/null 2>&1; then \
-	        $(MAKE) test PYTHON=python$$version VENV=$(VENV)-$$version || exit 1; \
-	    else \
-	        echo "No python$$version here: not tested on it."; \
-	    fi; \
-	done
+# pyenv's Pythons are found through its shims, which serve those that PYENV_VERSION names.
+test-all: $(VENV)/.made-matrix ## run the tests on every Python, Django, gunicorn and hub (ARGS="-t ends")
+	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | grep '^3' | paste -s -d: -) \
+	    $(BIN) -m nox $(ARGS)
 
 conformance: $(VENV)/.made-test ## run the Autobahn test suite, some ten minutes a server (ARGS=ours)
 	$(BIN) -m compliance $(or $(ARGS),ours gunicorn)
@@ -68,7 +64,7 @@ dist: $(VENV)/.made-lint ## build the sdist, and the wheel from it, in dist/
 	$(BIN) -m build
 
 clean: ## remove all that was built or installed here, the demo's database too
-	rm -rf $(VENV) $(VENV)-3.* build dist *.egg-info tests/node/node_modules
+	rm -rf $(VENV) .nox build dist *.egg-info tests/node/node_modules
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .compliance demo/*.sqlite3*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -88,7 +84,7 @@ $(VENV)/.made-package: setup.py $(VENV)/.made-$(VERSION)
 	$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/.made-test $(VENV)/.made-lint $(VENV)/.made-bench: $(VENV)/.made-%: setup.py $(VENV)/.made-$(VERSION)
+$(VENV)/.made-test $(VENV)/.made-lint $(VENV)/.made-bench $(VENV)/.made-matrix: $(VENV)/.made-%: setup.py $(VENV)/.made-$(VERSION)
 	$(PIP) install --editable '.[$*]'
 	@touch $@
 

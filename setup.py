@@ -85,6 +85,7 @@ EXTRAS = {
     ],
     "bench": requirements("bench"),
     "docs": ["sphinx>=7.4"],
+    "matrix": ["nox>=2024.4.15"],
     # mypy looks at what the package imports where it is installed, so websockets is.
     "lint": [
         "ruff>=0.15",

@@ -27,6 +27,10 @@ class LatePatchError(RuntimeError):
     """The process was to be patched when it was too late."""
 
 
+class UnsuitableHubError(RuntimeError):
+    """eventlet was told to use a hub on which Django does not work."""
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep eventlet's notice of deprecation from every start of a server.
@@ -50,8 +54,14 @@ def patch() -> None:
     """Patch this process. Calling it twice is harmless.
 
     Raises :class:`LatePatchError` after Django's database connections, or
-    psycopg, have been imported.
+    psycopg, have been imported, :class:`UnsuitableHubError` for eventlet's asyncio hub.
     """
+    if os.environ.get("EVENTLET_HUB") == "asyncio":
+        raise UnsuitableHubError(
+            "EVENTLET_HUB is 'asyncio'. Every view runs inside of an event loop then, and Django"
+            " refuses the ORM there (SynchronousOnlyOperation). Unset it, or name 'epolls', 'poll'"
+            " or 'selects'."
+        )
     if is_patched():
         _check_connections()
     else:
