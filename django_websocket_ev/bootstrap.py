@@ -62,7 +62,8 @@ def patch() -> None:
             " refuses the ORM there (SynchronousOnlyOperation). Unset it, or name 'epolls', 'poll'"
             " or 'selects'."
         )
-    if is_patched():
+    was_patched = is_patched()
+    if was_patched:
         _check_connections()
     else:
         for name in _TOO_LATE_AFTER:
@@ -81,6 +82,10 @@ def patch() -> None:
         import eventlet
     # Patches psycopg 2 as well, where it is installed: it has a hook for that.
     eventlet.monkey_patch()
+    if not was_patched:
+        from django_websocket_ev import hub
+
+        hub.use()
 
 
 def _check_connections() -> None:

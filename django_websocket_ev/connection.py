@@ -52,10 +52,22 @@ _LAST_READS = 16
 _LAST_FRAMES = 1024
 
 
+#: The code for those whose handshake ends when the process has begun to stop.
+_farewell: int | None = None
+
+
 def close_all(code: int) -> None:
-    """Begin the closing handshake on every open WebSocket of the process."""
+    """Begin the closing handshake on every WebSocket of the process, open now or from now on."""
+    global _farewell
+    _farewell = code
     for connection in list(open_connections):
         connection.close(code)
+
+
+def welcome_all() -> None:
+    """Let WebSockets stay open again, where a server starts in a process that has stopped one."""
+    global _farewell
+    _farewell = None
 
 
 class Connection:
@@ -138,6 +150,8 @@ class Connection:
             self._end()
             return
         self._receive(pending)
+        if _farewell is not None:
+            self.close(_farewell)
 
     # Reading: the hub's side.
 

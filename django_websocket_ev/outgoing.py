@@ -6,7 +6,6 @@ it does not take waits here, in order, until the hub finds that it would.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
@@ -56,7 +55,7 @@ class Outgoing:
         self.waiting = bytearray()
         self._pong: bytes | None = None
         self._pong_after = 0
-        self._senders: deque[Any] = deque()
+        self._senders: list[Any] = []
         #: Of all frames until now.
         self.bytes = 0
 
@@ -119,7 +118,7 @@ class Outgoing:
     def release(self, everybody: bool) -> Iterator[Any]:
         """Yield the green threads that may send now, or ``everybody``."""
         while self._senders and (everybody or len(self.waiting) <= self._limit):
-            yield self._senders.popleft()
+            yield self._senders.pop(0)
 
     # The hub's side.
 

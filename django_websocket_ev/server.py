@@ -15,10 +15,11 @@ import signal
 import socket
 import ssl
 from contextlib import suppress
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev.bootstrap import quiet
-from django_websocket_ev.connection import close_all
+from django_websocket_ev.connection import close_all, welcome_all
 from django_websocket_ev.protocol.close import GOING_AWAY
 from django_websocket_ev.transport import OWN_SERVER
 from django_websocket_ev.turns import get_line
@@ -50,6 +51,11 @@ REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent
 
 #: How a traceback ends that tells no more than that a client did not wait for its response.
 _CLIENT_LEFT = ("BrokenPipeError", "ConnectionResetError", "ConnectionAbortedError", "TimeoutError")
+
+_NO_BODY = BytesIO()
+
+#: What eventlet's state of a connection has besides its own: the path, and what comes next.
+_PATH, _NEXT = 3, 4
 
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -104,14 +110,29 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environ()
         environ["SERVER_PROTOCOL"] = self.request_version
         environ["SERVER_SOFTWARE"] = "django-websocket-ev"
-        environ[OWN_SERVER] = self._release_buffers
-        self.conn_state[3] = environ["PATH_INFO"]
+        environ[OWN_SERVER] = self._hand_over
+        self.conn_state[_PATH] = environ["PATH_INFO"]
         return environ
 
-    def _release_buffers(self) -> None:
-        """Free 24 KiB that HTTP needed and a WebSocket does not; the socket stays open."""
-        self.rfile.close()
-        self.wfile.close()
+    def _hand_over(self, converse: Callable[[], None]) -> None:
+        """Let ``converse()`` have the connection, once this handler is out of its way.
+
+        The handler holds 24 KiB of buffers, and the request's head in three forms.
+        """
+        self.conn_state[_NEXT] = converse
+        wsgi.WSGI_LOCAL.already_handled = True
+        # They lead back here; and a request for a WebSocket has no body.
+        for name in ("eventlet.set_idle", OWN_SERVER):
+            del self.environ[name]
+        self.environ["eventlet.input"].rfile = _NO_BODY
+
+    def finish(self) -> None:
+        """Close the connection, or leave it to what is next on it."""
+        if self.conn_state[_NEXT] is None:
+            super().finish()
+        else:
+            self.rfile.close()
+            self.wfile.close()
 
 
 class _Head:
@@ -210,13 +231,14 @@ class Server:
             debug=False,
         )
         self._wsgi.request_timeout = request_timeout
-        #: Per green thread: client's address, socket, eventlet's state, path.
+        #: Per green thread: client's address, socket, eventlet's state, path, what comes next.
         self._active: dict[Any, list[Any]] = {}
         self._stopped = Event()
         self._idle: Event | None = None
 
     def serve(self) -> None:
         """Serve until :meth:`stop` is called and everybody has left, or was cut."""
+        welcome_all()
         acceptor = eventlet.spawn(accept, self._listener, self._on_accept)
         acceptor.link(lambda _: self.stop())  # it ends by itself only when it fails
         try:
@@ -234,7 +256,7 @@ class Server:
             self._stopped.send()
 
     def _on_accept(self, sock: Any, address: Any) -> None:
-        state = [address, sock, wsgi.STATE_IDLE, ""]
+        state = [address, sock, wsgi.STATE_IDLE, "", None]
         thread = eventlet.spawn(self._serve_connection, state)
         self._active[thread] = state
         thread.link(self._on_end)
@@ -244,11 +266,14 @@ class Server:
         sock.settimeout(self._wsgi.socket_timeout)
         try:
             self._wsgi.process_request(state)
+            if state[_NEXT] is not None:
+                state[2] = wsgi.STATE_REQUEST
+                state[_NEXT]()
         except OSError as error:  # a client that left, or never spoke TLS
             logger.debug("connection lost: %s", error)
         except SystemExit:
             # The hub would take it for its own, and everybody's, end.
-            logger.error("A view called sys.exit(): %s", state[3])
+            logger.error("A view called sys.exit(): %s", state[_PATH])
         finally:
             state[2] = wsgi.STATE_CLOSE
             shutdown_safe(sock)
@@ -272,7 +297,7 @@ class Server:
         with eventlet.Timeout(self.graceful_timeout, False):
             self._idle.wait()
         for thread, state in list(self._active.items()):
-            logger.warning("Cut after %s seconds: %s", self.graceful_timeout, state[3])
+            logger.warning("Cut after %s seconds: %s", self.graceful_timeout, state[_PATH])
             thread.kill()
 
 

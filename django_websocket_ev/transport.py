@@ -21,6 +21,17 @@ class Transport(NamedTuple):
     #: Returns the bytes behind the request's head, without blocking.
     take_pending: Callable[[Mapping[str, Any], Any], bytes]
 
+    def hand_over(self, environ: Mapping[str, Any], converse: Callable[[], None]) -> None:
+        """Have ``converse()`` called: by our own server once it is through with the request.
+
+        What the request needed is not on the stack then, for hours, under the view.
+        """
+        hand_over = environ.get(OWN_SERVER)
+        if hand_over is None:
+            converse()
+        else:
+            hand_over(converse)
+
 
 def find_transport(environ: Mapping[str, Any]) -> Transport | None:
     """Return how to take over the connection of a request, None where nothing is known."""
@@ -37,7 +48,7 @@ def http_version(environ: Mapping[str, Any]) -> str:
 
 
 #: In the environ of our own server, whose SERVER_PROTOCOL can be believed: a
-#: function that frees the buffers of its HTTP handler.
+#: function that takes what is to run on the connection after the request.
 OWN_SERVER = "django_websocket_ev.server"
 
 
@@ -55,8 +66,6 @@ def _eventlet_pending(environ: Mapping[str, Any], sock: Any) -> bytes:
     finally:
         sock.setblocking(True)
         sock.settimeout(timeout)
-        if OWN_SERVER in environ:
-            environ[OWN_SERVER]()
 
 
 def _gunicorn_socket(environ: Mapping[str, Any]) -> Any:

@@ -23,6 +23,7 @@ from gunicorn import arbiter
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base_async import AsyncWorker
 
+from django_websocket_ev import hub
 from django_websocket_ev.connection import close_all
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
 from django_websocket_ev.server import accept, raise_file_limit, wait_for_turn, watch_hub
@@ -51,7 +52,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Set the process up, right after the fork."""
-        hubs.use_hub()  # the hub from before the fork shares its epoll with the master
+        hub.use()  # that from before the fork shares its epoll with the master
         raise_file_limit()
         super().init_process()
 

@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "django_websocket_ev"
 
 #: The rooms to change on the day that another hub is wanted.
-MAY_IMPORT_EVENTLET = {"bootstrap", "connection", "greensocket", "server", "test", "workers"}
+MAY_IMPORT_EVENTLET = {
+    *("bootstrap", "connection", "greensocket", "hub", "server", "test", "workers"),
+}
 
 IMPORTS_ALL_OF_THE_PROTOCOL = """
 import importlib
