@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from http.client import responses as reasons
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,7 @@ from django.apps import apps
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.core.signals import got_request_exception
 from django.http import Http404
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent
 
 from django_websocket_ev.databases import Lease
 from django_websocket_ev.exceptions import ConnectionClosed
@@ -42,6 +43,17 @@ access_logger = logging.getLogger("django_websocket_ev.access")
 
 #: What the peer may not do, or ask for; said with a close code of 1008 and no traceback.
 _POLICY = (PermissionDenied, Http404, SuspiciousOperation, BadRequest)
+
+
+def _adopt(context: Context) -> None:
+    """Have what a request has left in ``context`` be that of this green thread.
+
+    asgiref, from version 3.12 on, marks what is in a Local (a language, a time zone) with the
+    thread that has set it, and no other sees it; the request's own has ended.
+    """
+    for value in context.values():
+        if type(value).__module__ == "asgiref.local" and hasattr(value, "thread_id"):
+            value.thread_id = threading.get_ident()
 
 
 class Agreed(NamedTuple):
@@ -81,9 +93,14 @@ class Conversation:
 
         ``pending`` are bytes from the client that were read behind its request.
         """
+        # Context.run() would do, but leaves a frame of C on the stack, for hours.
+        _adopt(self._context)
+        current: Any = getcurrent()
+        outer, current.gr_context = current.gr_context, self._context
         try:
-            self._context.run(self._converse, sock, pending, handshake, agreed)
+            self._converse(sock, pending, handshake, agreed)
         finally:
+            current.gr_context = outer
             self._place.give_back()
 
     def _converse(self, sock: Any, pending: bytes, handshake: bytes, agreed: Agreed) -> None:

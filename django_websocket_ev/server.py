@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -122,9 +123,13 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         self.conn_state[_NEXT] = converse
         wsgi.WSGI_LOCAL.already_handled = True
         # They lead back here; and a request for a WebSocket has no body.
-        for name in ("eventlet.set_idle", OWN_SERVER):
+        for name in ("eventlet.set_idle", "headers_raw", OWN_SERVER):
             del self.environ[name]
         self.environ["eventlet.input"].rfile = _NO_BODY
+        # Thousands of clients send the same few names.
+        environ = {sys.intern(name): value for name, value in self.environ.items()}
+        self.environ.clear()
+        self.environ.update(environ)
 
     def finish(self) -> None:
         """Close the connection, or leave it to what is next on it."""
@@ -256,30 +261,50 @@ class Server:
             self._stopped.send()
 
     def _on_accept(self, sock: Any, address: Any) -> None:
-        state = [address, sock, wsgi.STATE_IDLE, "", None]
-        thread = eventlet.spawn(self._serve_connection, state)
-        self._active[thread] = state
-        thread.link(self._on_end)
+        self._spawn(self._serve_requests, [address, sock, wsgi.STATE_IDLE, "", None])
 
-    def _serve_connection(self, state: list[Any]) -> None:
-        sock = state[1]
-        sock.settimeout(self._wsgi.socket_timeout)
+    def _spawn(self, serve: Callable[[list[Any]], None], state: list[Any]) -> None:
+        # A greenlet: a GreenThread takes a kilobyte more, to be waited for.
+        self._active[eventlet.spawn_n(serve, state)] = state
+
+    def _serve_requests(self, state: list[Any]) -> None:
+        """Serve what comes on a connection, until it ends or has become a WebSocket.
+
+        That has a green thread of its own: the pages of the stack that a request has
+        touched are not given back before its own has ended.
+        """
+        state[1].settimeout(self._wsgi.socket_timeout)
+        is_handed_over = False
         try:
             self._wsgi.process_request(state)
-            if state[_NEXT] is not None:
-                state[2] = wsgi.STATE_REQUEST
-                state[_NEXT]()
+            is_handed_over = state[_NEXT] is not None
         except OSError as error:  # a client that left, or never spoke TLS
             logger.debug("connection lost: %s", error)
         except SystemExit:
             # The hub would take it for its own, and everybody's, end.
             logger.error("A view called sys.exit(): %s", state[_PATH])
         finally:
-            state[2] = wsgi.STATE_CLOSE
-            shutdown_safe(sock)
-            sock.close()
+            if is_handed_over:
+                self._spawn(self._converse, state)
+            else:
+                self._close(state)
+            self._forget(eventlet.getcurrent())
 
-    def _on_end(self, thread: Any) -> None:
+    def _converse(self, state: list[Any]) -> None:
+        converse, state[_NEXT] = state[_NEXT], None
+        state[2] = wsgi.STATE_REQUEST
+        try:
+            converse()
+        finally:
+            self._close(state)
+            self._forget(eventlet.getcurrent())
+
+    def _close(self, state: list[Any]) -> None:
+        state[2] = wsgi.STATE_CLOSE
+        shutdown_safe(state[1])
+        state[1].close()
+
+    def _forget(self, thread: Any) -> None:
         self._active.pop(thread, None)
         if not self._active and self._idle is not None and not self._idle.ready():
             self._idle.send()
@@ -298,7 +323,7 @@ class Server:
             self._idle.wait()
         for thread, state in list(self._active.items()):
             logger.warning("Cut after %s seconds: %s", self.graceful_timeout, state[_PATH])
-            thread.kill()
+            eventlet.kill(thread)
 
 
 def accept(listener: Any, on_accept: Callable[[Any, Any], None]) -> None:
