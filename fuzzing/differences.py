@@ -72,6 +72,11 @@ def explain(
     if setting.agreement is not None and is_stricter:
         if goes_too_far_back(setting, pieces, [ours, theirs]):
             return (WINDOW,)
+    # Or the more lenient one, where a final block has put what was before it out of its hands.
+    for sentences in _SUBSETS if setting.agreement is not None else []:
+        corrected_outcome, _ = _corrected(setting, sentences)(pieces)
+        if goes_too_far_back(setting, pieces, [ours, corrected_outcome]):
+            return (*sentences, WINDOW)
     return None
 
 

@@ -114,14 +114,14 @@ class Corrected(Extension):
         data = b""
         while True:
             if piece and self.decoder.eof and FINAL_BLOCK in self.sentences:
-                if TOO_MANY_STREAMS in self.sentences and self.streams >= _MOST_STREAMS:
-                    raise ProtocolError("too many final blocks")
                 self.decoder = zlib.decompressobj(-self.bits)
             was_over = self.decoder.eof
             data += self._decompress(piece)
             if not self.decoder.eof or was_over:
                 return data
             self.streams += 1
+            if TOO_MANY_STREAMS in self.sentences and self.streams > _MOST_STREAMS:
+                raise ProtocolError("too many final blocks")
             piece = self.decoder.unused_data
             if not piece or FINAL_BLOCK not in self.sentences:
                 return data
