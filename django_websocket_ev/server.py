@@ -364,8 +364,11 @@ def listen(address: tuple[str, int], family: int = socket.AF_INET) -> Any:
     return listener
 
 
-def raise_file_limit() -> None:
-    """Raise the soft limit of open files to the hard one: each client is a file."""
+def raise_file_limit(connections: int | None = None) -> None:
+    """Raise the soft limit of open files to the hard one: each client is a file.
+
+    Warns where so many ``connections`` may be open, and not as many files.
+    """
     try:
         import resource
     except ImportError:  # not on Windows
@@ -374,8 +377,17 @@ def raise_file_limit() -> None:
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
         except (OSError, ValueError):
             logger.debug("the limit of open files stays at %s", soft)
+    if connections is not None and soft != resource.RLIM_INFINITY and soft < connections:
+        logger.warning(
+            "This process may open %d files, and WEBSOCKET_MAX_CONNECTIONS is %d: clients beyond"
+            " the former will wait in vain. Raise the limit (LimitNOFILE= in a systemd unit,"
+            " --ulimit nofile= for docker, ulimit -n in a shell), or lower the setting.",
+            soft,
+            connections,
+        )
 
 
 def watch_hub(seconds: float) -> None:

@@ -14,11 +14,13 @@ bootstrap.patch()
 
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import eventlet
 from eventlet import hubs, patcher
 from eventlet.greenio import GreenSocket
+from eventlet.support.greenlets import GreenletExit
 from gunicorn import arbiter
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base_async import AsyncWorker
@@ -47,13 +49,19 @@ if hasattr(arbiter, "select"):
     arbiter.os = _NativeOs()
 
 
+def _patience(graceful_timeout: float) -> float:
+    """Return the seconds until what is left is cut: sooner than the master kills the worker."""
+    return max(graceful_timeout - 1, graceful_timeout / 2)
+
+
 class EventletWorker(AsyncWorker):  # type: ignore[misc]
     """Serves each client in a green thread of a patched process."""
 
     def init_process(self) -> None:
         """Set the process up, right after the fork."""
+        #: The path of each request that is served, by its green thread.
+        self._served: dict[Any, str] = {}
         hub.use()  # that from before the fork shares its epoll with the master
-        raise_file_limit()
         super().init_process()
 
     def timeout_ctx(self) -> Any:
@@ -76,12 +84,14 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until the master says otherwise, then let everybody finish."""
+        raise_file_limit()
         if "django.conf" in sys.modules:
             from django_websocket_ev.conf import get_options
 
-            hold = get_options().hub_watchdog
-            if hold is not None:
-                watch_hub(hold)
+            options = get_options()
+            raise_file_limit(options.max_connections)
+            if options.hub_watchdog is not None:
+                watch_hub(options.hub_watchdog)
         pool = eventlet.GreenPool(self.worker_connections)
         tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         acceptors = []
@@ -96,19 +106,39 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             acceptors.append(eventlet.spawn(accept, green, on_accept))
         while self.alive and self.ppid == os.getppid():  # not once the master is gone
             self.notify()
-            eventlet.sleep(1.0)
+            self._wait_for_signal()
         for acceptor in acceptors:
             acceptor.kill()
         close_all(SERVICE_RESTART if self.nr >= self.max_requests else GOING_AWAY)
-        with eventlet.Timeout(self.cfg.graceful_timeout, False):
+        with eventlet.Timeout(_patience(self.cfg.graceful_timeout), False):
             while pool.running():
                 self.notify()
                 eventlet.sleep(0.1)
+        for thread, path in list(self._served.items()):
+            self.log.warning("Cut after %s seconds: %s", self.cfg.graceful_timeout, path)
+            eventlet.kill(thread)
 
-    def handle_request(self, *arguments: Any) -> Any:
+    def _wait_for_signal(self) -> None:
+        """Wait until there was one, a second at most."""
+        wakeup = self.PIPE[0]  # each signal writes to its other end
+        with suppress(TimeoutError, BlockingIOError):
+            hubs.trampoline(wakeup, read=True, timeout=1.0, timeout_exc=TimeoutError)
+            patcher.original("os").read(wakeup, 4096)
+
+    def handle_request(self, listener_name: Any, req: Any, *arguments: Any) -> Any:
         """Serve one request, when it is its turn."""
         wait_for_turn()
-        return super().handle_request(*arguments)
+        thread = eventlet.getcurrent()
+        self._served[thread] = req.path
+        try:
+            return super().handle_request(listener_name, req, *arguments)
+        finally:
+            del self._served[thread]
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer a request that failed; one that was cut has no answer any more."""
+        if not isinstance(exc, GreenletExit):
+            super().handle_error(req, client, addr, exc)
 
     def _serve(self, listener: Any, tls: Any, sock: Any, address: Any) -> None:
         try:

@@ -1,5 +1,6 @@
 """Views that log a user in and out again, and sockets that are for users only."""
 
+import os
 from datetime import timedelta
 
 from django.contrib.auth import get_user_model, login, logout
@@ -65,6 +66,12 @@ def greet(request):
         request.websocket.send(message)
 
 
+def tell_pid(request):
+    request.websocket.send(str(os.getpid()))
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
 urlpatterns = [
     path("login/<slug:name>/", log_in),
     path("logout/", log_out),
@@ -75,5 +82,6 @@ urlpatterns = [
     path("login/<slug:name>/deactivate_quietly/", deactivate_quietly),
     path("login/<slug:name>/delete/", delete),
     path("login/for/users/", login_required(require_websocket(greet))),
+    path("login/for/pids/", login_required(require_websocket(tell_pid))),
     path("login/for/all/", require_websocket(greet)),
 ]
