@@ -56,7 +56,8 @@ format: $(VENV)/.made-lint ## mend what `make lint` finds, as far as a tool can
 types: $(VENV)/.made-lint ## check the package's types, strictly
 	$(BIN) -m mypy
 
-bench: $(VENV)/.made-bench ## measure the demo's server against its peers
+$(VENV)/.made-bench: bench/requirements.txt
+bench: $(VENV)/.made-bench ## measure against all peers, some twenty minutes (ARGS="--scenario echo-32")
 	$(BIN) -m bench $(ARGS)
 
 dist: $(VENV)/.made-lint ## build the sdist, and the wheel from it, in dist/

@@ -2,7 +2,7 @@
 
     python -m bench compression
 
-Servers take turns by the second, as in `echo`. A client sends JSON that was compressed beforehand
+Servers take turns by the second, as in `run`. A client sends JSON that was compressed beforehand
 and waits for its echo before it sends again.
 """
 

@@ -1,8 +1,8 @@
 """The load generator of `compression`: clients whose frames were compressed beforehand.
 
 So it has little to do but to look at what comes back. Each echo is compared with what was sent;
-of those that are compressed, and each by itself, only every eighth. Otherwise as bench.load: says
-what was agreed on when every client is connected, and runs a window for each line that it reads.
+of those that are compressed, and each by itself, only every eighth. It says what was agreed on when
+every client is connected, runs a window for each line that it then reads, and prints a JSON object.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import argparse
 import asyncio
 import gc
 import json
-import os
-import random
 import sys
 import zlib
 from collections.abc import Sequence
@@ -23,53 +21,16 @@ import uvloop
 
 from bench.load import CONNECTING, window
 from bench.measure import raise_file_limit
+from bench.messages import PING, PONG, TEXT, documents, frame
 
 OFFER = "permessage-deflate"
 TAIL = b"\x00\x00\xff\xff"
 SAMPLED = 8  # one echo of so many is inflated, where each stands for itself
-CYCLE = 1 << 16  # bytes of documents at least: more than a window, and different ones
-TEXT, CLOSE = 0x1, 0x8
 
 HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n{extra}\r\n"
 )
-
-
-def documents(size: int) -> list[bytes]:
-    """JSON texts of so many bytes each, as an API may send them; the same in every run."""
-    chance = random.Random(size)
-    names = ["Ada", "Grace", "Barbara", "Edsger", "Donald", "Frances", "Ken", "Margaret"]
-    states = ["open", "closed", "waiting", "refunded"]
-
-    def record() -> dict[str, Any]:
-        return {
-            "id": chance.randrange(10**6),
-            "name": chance.choice(names),
-            "state": chance.choice(states),
-            "price": round(chance.uniform(1, 500), 2),
-            "time": f"2026-11-{chance.randint(1, 30):02}T{chance.randrange(24):02}:00:00Z",
-            "tags": chance.sample(["new", "paid", "gift", "late", "fragile"], 2),
-        }
-
-    def document() -> bytes:
-        text = json.dumps([record() for _ in range(size // 90 + 2)])
-        return text[:size].encode()
-
-    return [document() for _ in range(max(16, CYCLE // size + 1))]
-
-
-def frame(payload: bytes, rsv1: bool) -> bytes:
-    """A client's text frame, masked."""
-    size = len(payload)
-    if size < 126:
-        head = bytes([0x80 | rsv1 << 6 | TEXT, 0x80 | size])
-    else:
-        width, mark = (2, 126) if size < 65536 else (8, 127)
-        head = bytes([0x80 | rsv1 << 6 | TEXT, 0x80 | mark]) + size.to_bytes(width, "big")
-    key = os.urandom(4)
-    keys = int.from_bytes((key * (size // 4 + 1))[:size], "big")
-    return head + key + (int.from_bytes(payload, "big") ^ keys).to_bytes(size, "big")
 
 
 class Script:
@@ -102,7 +63,7 @@ class Script:
 
 
 class Client(asyncio.Protocol):
-    """Sends the next document when the one before is back; `window` takes it for a PingPong."""
+    """Sends the next document when the one before is back: an `Echoing`, for `window`."""
 
     def __init__(self, script: Script, path: str, offers: bool, compresses: bool) -> None:
         self.opened = asyncio.get_running_loop().create_future()
@@ -165,6 +126,8 @@ class Client(asyncio.Protocol):
         self._buffer = buffer[end:]
         if buffer[0] & 0x0F == TEXT:
             self._hear(buffer[start:end], bool(buffer[0] & 0x40))
+        elif buffer[0] & 0x0F == PING:  # it is another server's turn
+            self.transport.write(frame(buffer[start:end], rsv1=False, opcode=PONG))
         return True
 
     def _hear(self, payload: bytes, compressed: bool) -> None:

@@ -1,27 +1,19 @@
-"""The load generator: clients that send a message, wait for its echo, and send again.
+"""What the load generators in Python share: clients on picows, and windows of load.
 
-A process of its own, in C as far as it goes (picows on uvloop), so that the server is the slower
-of the two and its core the busy one. It says `ready` when every client is connected. For each line
-that it then reads it runs one window of load and prints one JSON object: see `Sample`. When its
-standard input ends, so does it.
+The one of `run` is in C: c/client.c.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import gc
-import json
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-import uvloop
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from bench.measure import cpu_seconds, raise_file_limit
+from bench.measure import cpu_seconds
 
 CONNECTING = 64  # handshakes under way at once: below any server's listen backlog
 HANDSHAKE_TIMEOUT = 30.0  # seconds
@@ -85,29 +77,17 @@ async def disconnect(clients: Sequence[Client]) -> None:
         task.cancel()
 
 
-class PingPong(Client):
-    """Sends the same text again whenever it comes back, until told to rest."""
+class Echoing(Protocol):
+    """A client that sends again whenever its message comes back, until told to rest."""
 
-    def __init__(self, payload: bytes) -> None:
-        super().__init__()
-        self.payload = payload
-        self.echoes = 0
-        self.wrong = 0
-        self.playing = False
-        self.in_flight = False
+    echoes: int
+    wrong: int
+    lost: bool
+    playing: bool
+    in_flight: bool
 
     def serve(self) -> None:
-        self.playing = self.in_flight = True
-        self.transport.send(WSMsgType.TEXT, self.payload)
-
-    def on_text(self, frame: WSFrame) -> None:
-        if frame.get_payload_as_bytes() != self.payload:
-            self.wrong += 1
-        self.echoes += 1
-        if self.playing:
-            self.transport.send(WSMsgType.TEXT, self.payload)
-        else:
-            self.in_flight = False
+        """Send the first message."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +111,7 @@ class _Mark:
     echoes: list[int]
 
     @classmethod
-    def now(cls, pid: int, clients: Sequence[PingPong]) -> _Mark:
+    def now(cls, pid: int, clients: Sequence[Echoing]) -> _Mark:
         return cls(
             time.perf_counter(),
             cpu_seconds(pid),
@@ -150,7 +130,7 @@ class _Mark:
         )
 
 
-async def rest(clients: Sequence[PingPong]) -> None:
+async def rest(clients: Sequence[Echoing]) -> None:
     """Let every message come home. SystemExit if one does not, or came home changed."""
     for client in clients:
         client.playing = False
@@ -167,7 +147,7 @@ async def rest(clients: Sequence[PingPong]) -> None:
         )
 
 
-async def window(clients: Sequence[PingPong], pid: int, warmup: float, seconds: float) -> Sample:
+async def window(clients: Sequence[Echoing], pid: int, warmup: float, seconds: float) -> Sample:
     """One message in flight per client; the server `pid` is measured after a warm-up."""
     for client in clients:
         client.serve()
@@ -177,34 +157,3 @@ async def window(clients: Sequence[PingPong], pid: int, warmup: float, seconds: 
     sample = start.until(_Mark.now(pid, clients))
     await rest(clients)
     return sample
-
-
-async def play(given: argparse.Namespace) -> None:
-    """Connect once, then one window per line of standard input."""
-    payload = (b"0123456789abcdef" * (given.size // 16 + 1))[: given.size]
-    clients = await connect(given.url, lambda: PingPong(payload), given.clients)
-    print("ready", flush=True)
-    loop = asyncio.get_running_loop()
-    # Reading in a thread keeps pings answered while another server is measured.
-    while await loop.run_in_executor(None, sys.stdin.readline):
-        sample = await window(clients, given.pid, given.warmup, given.seconds)
-        print(json.dumps(asdict(sample)), flush=True)
-    await disconnect(clients)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url")
-    parser.add_argument("--pid", type=int, required=True, help="the server's process")
-    parser.add_argument("--clients", type=int, default=100)
-    parser.add_argument("--size", type=int, default=32, help="bytes of a message")
-    parser.add_argument("--warmup", type=float, default=0.3, help="seconds")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a measured window")
-    given = parser.parse_args()
-    raise_file_limit()
-    gc.disable()  # no message leaves a cycle behind, and a pause would look like the server's
-    uvloop.run(play(given))
-
-
-if __name__ == "__main__":
-    main()

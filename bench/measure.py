@@ -26,7 +26,7 @@ def _stat(pid: int | str) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """The process and all that descend from it: a server may have workers."""
     children = defaultdict(list)
     for entry in os.listdir("/proc"):
@@ -35,10 +35,10 @@ def _family(pid: int) -> list[int]:
                 children[int(_stat(entry)[PPID])].append(int(entry))
             except (FileNotFoundError, ProcessLookupError):  # it ended since the folder was listed
                 continue
-    family = [pid]
-    for member in family:  # grows while it is walked
-        family.extend(children[member])
-    return family
+    found = [pid]
+    for member in found:  # grows while it is walked
+        found.extend(children[member])
+    return found
 
 
 def cpu_seconds(pid: int) -> float:
@@ -46,13 +46,18 @@ def cpu_seconds(pid: int) -> float:
 
     The kernel counts in ticks, usually of 10 ms, so a window wants to be seconds long.
     """
-    ticks = sum(int(ticks) for member in _family(pid) for ticks in _stat(member)[TIMES])
+    ticks = sum(int(ticks) for member in family(pid) for ticks in _stat(member)[TIMES])
     return ticks / TICKS_PER_SECOND
 
 
 def resident(pid: int) -> int:
     """Bytes of memory that a process has now: its resident set size."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
+
+
+def family_resident(pid: int) -> int:
+    """The same of a process and its descendants, which count what they share each for itself."""
+    return sum(resident(member) for member in family(pid))
 
 
 def starved_seconds(pid: int, core: int) -> float:
@@ -110,7 +115,10 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
-def machine() -> dict[str, str]:
+VERSIONS = ("django", "eventlet", "websockets", "uvloop", "picows", "isal")
+
+
+def machine(packages: Sequence[str] = VERSIONS) -> dict[str, str]:
     """What a reader needs to know about the place where figures were taken."""
     processor = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -123,7 +131,7 @@ def machine() -> dict[str, str]:
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
-    for name in ("django", "eventlet", "websockets", "uvloop", "picows", "isal"):
+    for name in packages:
         try:
             facts[name] = version(name)
         except PackageNotFoundError:

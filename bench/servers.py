@@ -6,12 +6,14 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -20,7 +22,7 @@ from bench.measure import pinned_to
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"\b(?:http|ws)://([\w.]+:\d+)/")
-START_TIMEOUT = 30.0  # seconds
+START_TIMEOUT = 60.0  # seconds
 STOP_TIMEOUT = 15.0  # seconds; above the ten that our server grants its views
 
 
@@ -30,7 +32,10 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A command that serves WebSockets on a port of its choice and prints the address."""
+    """A command that serves WebSockets on a port of its choice and prints the address.
+
+    One that does not print it has ``{port}`` in its command, and gets a free one.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -54,16 +59,6 @@ def python(module: str, *arguments: str) -> tuple[str, ...]:
 
 RUNWSSERVER = ("runwsserver", "--noreload", "127.0.0.1:0")
 
-OURS = Server(
-    "django-websocket-ev",
-    python("django_websocket_ev", "manage.py", *RUNWSSERVER),
-    path="/echo/",
-    folder=ROOT / "demo",
-    environment={"DEMO_DEBUG": "0", "DEMO_DATABASE": ":memory:"},  # an echo needs neither
-)
-WEBSOCKETS = Server("websockets on uvloop", python("bench.peers.websockets_uvloop"))
-PICOWS = Server("picows on uvloop", python("bench.peers.picows_uvloop"))
-
 
 def plain(options: Mapping[str, object], *flags: str) -> Server:
     """Our server with a project that has little but WebSockets.
@@ -81,9 +76,6 @@ def plain(options: Mapping[str, object], *flags: str) -> Server:
             "BENCH_SETTINGS": json.dumps(settings),
         },
     )
-
-
-ECHO_SERVERS = {"ours": OURS, "websockets": WEBSOCKETS, "picows": PICOWS}
 
 
 class _Output:
@@ -117,11 +109,32 @@ class _Output:
         except Empty:
             address = None
         if address is None:
-            raise ServerError("The server did not start. Its output ends:\n" + "".join(self.tail))
+            raise self.error("did not start")
         return address
+
+    def error(self, what: str) -> ServerError:
+        return ServerError(f"The server {what}. Its output ends:\n" + "".join(self.tail))
 
     def finish(self) -> None:
         self._thread.join(STOP_TIMEOUT)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int, process: subprocess.Popen[str], output: _Output) -> None:
+    """Return when the server takes connections; ServerError when it does not in time."""
+    give_up = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < give_up:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), START_TIMEOUT):
+            return
+        time.sleep(0.05)
+    raise output.error("did not start")
 
 
 @contextmanager
@@ -139,22 +152,28 @@ def serving(
         "PYTHONUNBUFFERED": "1",  # else the address would wait in a buffer of the pipe
         **server.environment,
     }
+    port = free_port()
     with nullcontext() if core is None else pinned_to(core):
         process = subprocess.Popen(
-            server.command,
+            [part.replace("{port}", str(port)) for part in server.command],
             cwd=server.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
     output = _Output(process, heed)
     try:
-        address = output.address()
+        if any("{port}" in part for part in server.command):
+            address = f"127.0.0.1:{port}"
+            _wait_for(port, process, output)
+        else:
+            address = output.address()
         yield Running(process.pid, address, f"ws://{address}{server.path}")
         if process.poll() is not None:
-            raise ServerError("The server ended early. Its output ends:\n" + "".join(output.tail))
+            raise output.error("ended early")
     finally:
         _stop(process)
         output.finish()
@@ -162,8 +181,8 @@ def serving(
 
 def _stop(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGTERM)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with suppress(ProcessLookupError):  # its workers too, where it has left some behind
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -77,6 +77,13 @@ OPTIONS: dict[str, Option] = {
         valid.seconds_or_none,
         "seconds of waiting after which a view gives its database connections back; None: never",
     ),
+    "db_connections": Option(
+        None,
+        valid.positive_int_or_none,
+        "connections of a process to one database, where there is no pool; whoever needs one"
+        " more waits its turn; None for no limit",
+        is_view_option=False,
+    ),
     "session_check": Option(
         30,
         valid.seconds_or_zero,
@@ -138,6 +145,7 @@ class Options(NamedTuple):
     ping_timeout: float | None
     compression: Compression | None
     db_idle: float | None
+    db_connections: int | None
     session_check: float
     hub_watchdog: float | None
     max_connections: int | None

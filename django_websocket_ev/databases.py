@@ -3,8 +3,8 @@
 A WebSocket is open for hours and uses the database for milliseconds. Held all the
 while, a few hundred of them would have every connection that the database
 allows. So a view that waits gives its connections back: at once where Django keeps
-a pool of them, else after ``WEBSOCKET_DB_IDLE`` seconds, for a new one is not free.
-The next query gets another.
+a pool of them, or where another has to wait for one (database_limit.py), else after
+``WEBSOCKET_DB_IDLE`` seconds, for a new one is not free. The next query gets another.
 
 What is inside ``atomic`` stays, and so does an SQLite database in memory, which
 would be gone.
@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import Any
 
 from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
+from django_websocket_ev import bootstrap
+from django_websocket_ev.database_limit import fileno, is_wanted, lay_aside
 
 #: In a patched process, the green thread's own.
 _local = threading.local()
@@ -60,10 +62,15 @@ class Lease:
             if not _may_close(connection):
                 continue
             if connection.errors_occurred:
-                connection.close_if_unusable_or_obsolete()
-            if getattr(connection, "pool", None) is not None:
+                with suppress(Error):
+                    connection.close_if_unusable_or_obsolete()
+            if connection.connection is None:
+                continue
+            if getattr(connection, "pool", None) is not None or is_wanted(connection):
                 _close(connection)
-            kept = kept or connection.connection is not None
+            else:
+                lay_aside(connection)
+                kept = True
         if kept:
             return self._idle
         self.held = bool(_open_connections())
@@ -75,10 +82,17 @@ class Lease:
         self.held = bool(_open_connections())
 
     def check(self) -> None:
-        """Give back what the database has closed meanwhile, before a query finds out."""
-        if threading.get_ident() == self._thread:
-            for connection in _open_connections():
-                if _may_close(connection) and _has_something_to_say(connection):
+        """Give back what the database has closed meanwhile, before a query finds out.
+
+        And what others wait for, as far as the view lets go of any: one that always finds
+        a message never waits.
+        """
+        if threading.get_ident() != self._thread:
+            return
+        for connection in _open_connections():
+            if _may_close(connection):
+                is_due = self._idle is not None and is_wanted(connection)
+                if is_due or _has_something_to_say(connection):
                     _close(connection)
 
 
@@ -102,14 +116,10 @@ def _close(connection: BaseDatabaseWrapper) -> None:
 
 def _has_something_to_say(connection: BaseDatabaseWrapper) -> bool:
     """Whether a database speaks that was asked nothing: to say goodbye, as a rule."""
-    driver: Any = connection.connection
-    driver = getattr(driver, "_sock", driver)  # PyMySQL's
     from django_websocket_ev.greensocket import has_input
 
-    try:
-        return has_input(driver.fileno())
-    except (AttributeError, OSError, TypeError, ValueError, Error):
-        return False  # SQLite, for one, has no socket
+    number = fileno(connection)  # SQLite, for one, has no socket
+    return number is not None and has_input(number)
 
 
 def give_back_all(**kwargs: Any) -> None:
@@ -123,10 +133,44 @@ def give_back_all(**kwargs: Any) -> None:
             _close(connection)
 
 
-def _on_created(**kwargs: Any) -> None:
+def _replace_dropped(connection: Any) -> None:
+    """Have another from the pool, which does not know that the database has closed this one."""
+    for _ in range(connection.pool.max_size):
+        if not _has_something_to_say(connection):
+            return
+        driver, connection.connection = connection.connection, None
+        driver.close()
+        connection.pool.putconn(driver)  # it opens a new one for it
+        connection.connection = connection.get_new_connection(connection.get_connection_params())
+        connection.set_autocommit(connection.settings_dict["AUTOCOMMIT"])
+
+
+def _on_created(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     lease = getattr(_local, "lease", None)
     if lease is not None:
         lease.held = True
+    if bootstrap.is_patched() and getattr(connection, "pool", None) is not None:
+        _replace_dropped(connection)
+
+
+def drop_half_made() -> None:
+    """Have Django close a connection that breaks while it is being set up.
+
+    Django would keep it for the next query, until the request ends. A WebSocket lives
+    on, and each of its queries would fail.
+    """
+    original = BaseDatabaseWrapper.connect
+
+    @wraps(original)
+    def connect(self: BaseDatabaseWrapper) -> None:
+        try:
+            original(self)
+        except BaseException:
+            with suppress(Error):
+                self.close()
+            raise
+
+    BaseDatabaseWrapper.connect = connect  # type: ignore[method-assign]
 
 
 connection_created.connect(_on_created, dispatch_uid="django_websocket_ev.databases")

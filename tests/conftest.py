@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 import postgres
 import servers
+
+#: The first one that we support and the last that has an eventlet worker, beside the installed one.
+OLDER_GUNICORNS = ("22.0.0", "25.0.0")
 
 
 def missing(what: str, install: str) -> None:
@@ -67,3 +71,21 @@ def certificate(tmp_path_factory):
         capture_output=True,
     )
     return folder / "certificate.pem", folder / "key.pem"
+
+
+@pytest.fixture(scope="session")
+def older(tmp_path_factory):
+    """Return where an older gunicorn is, installed on first use."""
+    installed = {}
+
+    def get(version):
+        if version not in installed:
+            target = tmp_path_factory.mktemp("gunicorn")
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+            done = subprocess.run([*pip, f"--target={target}", f"gunicorn=={version}"])
+            if done.returncode:
+                missing(f"gunicorn {version}", "a network, and pip")
+            installed[version] = str(target)
+        return installed[version]
+
+    return get

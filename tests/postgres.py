@@ -19,29 +19,32 @@ def binaries() -> Path | None:
     return debian[-1].parent if debian else None
 
 
-@contextmanager
-def cluster():
-    """Start a cluster on a UNIX socket; yield what DATABASES wants to know of it."""
-    folder = Path(tempfile.mkdtemp(prefix="websocket-ev-pg-"))
-    bin_folder = binaries()
+def _run(folder: Path, program: str, *arguments: str) -> None:
     # PostgreSQL does not run as root.
     user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if user:
+    subprocess.run(
+        [*user, str(binaries() / program), "-D", str(folder / "data"), *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+    )
+
+
+@contextmanager
+def cluster(**options: object):
+    """Start a cluster on a UNIX socket; yield what DATABASES wants to know of it.
+
+    ``options`` are those of postgresql.conf, such as ``max_connections=20``.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="websocket-ev-pg-"))
+    if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [*user, str(bin_folder / program), *arguments],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd=folder,
-        )
-
-    data = str(folder / "data")
+    options = {"fsync": "off", **options, "unix_socket_directories": folder}
     try:
-        run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        run("pg_ctl", "-D", data, "-w", "-o", options, "-l", str(folder / "log"), "start")
+        _run(folder, "initdb", "-U", "postgres", "-A", "trust", "--no-sync")
+        flags = " ".join(f"-c {name}={value}" for name, value in options.items())
+        flags += " -c listen_addresses="
+        _run(folder, "pg_ctl", "-w", "-o", flags, "-l", str(folder / "log"), "start")
         try:
             yield {
                 "ENGINE": "django.db.backends.postgresql",
@@ -50,6 +53,12 @@ def cluster():
                 "HOST": str(folder),
             }
         finally:
-            run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+            _run(folder, "pg_ctl", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def restart(config: dict[str, str]) -> None:
+    """Restart the cluster that ``config`` leads to, and cut all that is under way in it."""
+    folder = Path(config["HOST"])
+    _run(folder, "pg_ctl", "-m", "fast", "-w", "-l", str(folder / "log"), "restart")

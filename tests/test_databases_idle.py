@@ -18,8 +18,12 @@ BACKEND = "SELECT pg_backend_pid()"
 
 @pytest.fixture(scope="module")
 def site(postgresql, database):
-    default = {**postgresql, "CONN_MAX_AGE": 600}
-    with serve(database, DATABASES={"default": default}, WEBSOCKET_DB_IDLE=0.1) as running:
+    databases = {
+        "default": {**postgresql, "CONN_MAX_AGE": 600},
+        # Its connections open, and then fail.
+        "half made": {**postgresql, "OPTIONS": {"assume_role": "nobody's"}},
+    }
+    with serve(database, DATABASES=databases, WEBSOCKET_DB_IDLE=0.1) as running:
         yield running
 
 
@@ -118,6 +122,13 @@ def test_after_an_error_the_next_query_has_a_connection(site, watcher):
         assert ask(websocket, "SELECT 1") == [1]
 
 
+def test_a_connection_that_breaks_while_it_is_set_up_is_not_used_again(site, watcher):
+    with connect(site.ws("/databases/errors/?alias=half%20made")) as websocket:
+        for _ in range(2):
+            assert "does not exist" in ask(websocket, BACKEND)
+        until(watcher, "true", 0)
+
+
 def test_persistent_connections_do_not_pile_up_with_http(site, watcher):
     with ExitStack() as stack:
         for _ in range(5):
@@ -140,6 +151,26 @@ def test_with_a_pool_many_share_few_connections(postgresql, database):
                 client.send(BACKEND)
             pids = {json.loads(client.recv(PATIENCE))[0] for client in clients}
             assert len(pids) <= 3
+
+
+def test_a_connection_that_the_server_has_dropped_is_replaced_in_the_pool(
+    postgresql, database, watcher
+):
+    pool = {"min_size": 2, "max_size": 2, "timeout": PATIENCE}
+    options = {"pool": pool, "application_name": "pooled"}
+    default = {**postgresql, "OPTIONS": options}
+    with (
+        serve(database, DATABASES={"default": default}) as running,
+        connect(running.ws("/databases/sql/")) as websocket,
+    ):
+        pooled = "application_name = 'pooled'"
+        for _ in range(3):
+            assert ask(websocket, "SELECT 1") == [1]
+            until(watcher, pooled, 2)
+            terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            ask(watcher, f"{terminate} WHERE {pooled}")
+            until(watcher, pooled, 0)
+        assert ask(websocket, "SELECT 1") == [1]
 
 
 def test_a_database_in_memory_is_kept(database):

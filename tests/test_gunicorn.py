@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -20,31 +19,10 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect, unix_connect
 
 import servers
-from conftest import missing
+from conftest import OLDER_GUNICORNS, missing
 from servers import PATIENCE
 
 OURS = "django_websocket_ev.workers.EventletWorker"
-
-#: The first one that we support and the last that has an eventlet worker, beside the installed one.
-OLDER = ("22.0.0", "25.0.0")
-
-
-@pytest.fixture(scope="session")
-def older(tmp_path_factory):
-    """Return where an older gunicorn is, installed on first use."""
-    installed = {}
-
-    def get(version):
-        if version not in installed:
-            target = tmp_path_factory.mktemp("gunicorn")
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-            done = subprocess.run([*pip, f"--target={target}", f"gunicorn=={version}"])
-            if done.returncode:
-                missing(f"gunicorn {version}", "a network, and pip")
-            installed[version] = str(target)
-        return installed[version]
-
-    return get
 
 
 class Kind:
@@ -71,7 +49,7 @@ class Kind:
 
 def kinds():
     yield pytest.param((None, OURS), id="newest")
-    for version in OLDER:
+    for version in OLDER_GUNICORNS:
         for worker in (OURS, "eventlet"):
             identifier = f"{version}-{'ours' if worker is OURS else worker}"
             yield pytest.param((version, worker), id=identifier, marks=pytest.mark.slow)

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
 import servers
-from conftest import missing
+from conftest import OLDER_GUNICORNS, missing
 from servers import PATIENCE
 
 
@@ -27,15 +27,20 @@ def gunicorn(database, tmp_path):
     if find_spec("gunicorn") is None:
         missing("gunicorn", "pip install gunicorn")
 
-    def start(*options, **variables):
+    def start(*options, folder=None, **variables):
+        scripts = Path(folder) / "bin" if folder else Path(sys.executable).parent
+        paths = [folder, str(servers.ROOT)] if folder else [str(servers.ROOT)]
         return servers.start(
-            Path(sys.executable).parent / "gunicorn",
+            scripts / "gunicorn",
             *("--bind=127.0.0.1:0", "wsgi"),
             "--worker-class=django_websocket_ev.workers.EventletWorker",
             *options,
             banner=r"Listening at: http://.*:(\d+) ",
             env=servers.environment(
-                TEST_DATABASE=database, TEST_LEDGER=str(tmp_path / "ledger"), **variables
+                TEST_DATABASE=database,
+                TEST_LEDGER=str(tmp_path / "ledger"),
+                PYTHONPATH=os.pathsep.join(paths),
+                **variables,
             ),
         )
 
@@ -139,18 +144,23 @@ def check(clients, ledger):
 
 
 @pytest.mark.slow
-def test_reloads_under_load_lose_no_message_that_was_acknowledged(gunicorn, tmp_path):
+@pytest.mark.parametrize(
+    ("version", "times"), [(None, 3), *((version, 1) for version in OLDER_GUNICORNS)]
+)
+def test_reloads_under_load_lose_no_message_that_was_acknowledged(
+    gunicorn, older, tmp_path, version, times
+):
     async def reloads(clients):
-        for _ in range(3):
+        for _ in range(times):
             before = len(clients[0].codes)
             server.process.send_signal(signal.SIGHUP)
             while any(len(client.codes) <= before for client in clients):
                 await asyncio.sleep(0.1)
             await all_have_news(clients)
 
-    with gunicorn("--workers=2") as server:
+    with gunicorn("--workers=2", folder=version and older(version)) as server:
         clients = asyncio.run(many(server, 1000, reloads))
-        assert all(len(client.codes) == 3 for client in clients)
+        assert all(len(client.codes) == times for client in clients)
         check(clients, tmp_path / "ledger")
         assert server.stop() == 0
         assert "Traceback" not in server.output

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
+BACKLOG = 2048
+
 
 class Echo(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -20,7 +22,7 @@ def listener(request: WSUpgradeRequest) -> Echo:
 
 
 async def main() -> None:
-    server = await ws_create_server(listener, "127.0.0.1", 0)
+    server = await ws_create_server(listener, "127.0.0.1", 0, backlog=BACKLOG)
     port = server.sockets[0].getsockname()[1]
     print(f"ws://127.0.0.1:{port}/", flush=True)
     await server.serve_forever()

@@ -13,7 +13,7 @@ import uvloop
 from websockets.asyncio.server import serve
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
-from bench.peers.websockets_uvloop import echo
+from bench.peers.websockets_uvloop import OPTIONS, echo
 
 ALONE = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True,
@@ -27,7 +27,7 @@ async def main(mode: str) -> None:
         options = {"compression": None, "extensions": [ALONE]}
     else:
         options = {"compression": "deflate"}
-    async with serve(echo, "127.0.0.1", 0, ping_interval=None, **options) as server:
+    async with serve(echo, "127.0.0.1", 0, **OPTIONS, **options) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         print(f"ws://127.0.0.1:{port}/", flush=True)
         await asyncio.get_running_loop().create_future()

@@ -1,0 +1,5 @@
+"""For gunicorn with our worker."""
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
