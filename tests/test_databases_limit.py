@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
+import psycopg
 import pytest
 import requests
 from websockets.sync.client import connect
@@ -18,20 +19,24 @@ from servers import PATIENCE
 BACKEND = "SELECT pg_backend_pid()"
 
 #: Takes a while, and tells how many connections there are meanwhile.
-COUNT = (
-    "SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01)"
-    " WHERE application_name = current_setting('application_name')"
-)
+COUNT = "SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01) WHERE usename = current_user"
 
 
 @contextmanager
 def limited(postgresql, database, most, **settings):
-    """Serve with so many connections, which no view gives back on its own."""
-    options = {"application_name": f"limited to {most}"}
+    """Serve with so many connections, which no view gives back on its own.
+
+    PostgreSQL has no more for this server's user either.
+    """
+    user = f"limited_to_{most}"
+    address = f"host={postgresql['HOST']} user=postgres dbname={postgresql['NAME']}"
+    with closing(psycopg.connect(address, autocommit=True)) as connection:
+        connection.execute(f"DROP ROLE IF EXISTS {user}")
+        connection.execute(f"CREATE ROLE {user} LOGIN CONNECTION LIMIT {most}")
     with serve(
         database,
         DATABASES={
-            "default": {**postgresql, "OPTIONS": options},
+            "default": {**postgresql, "USER": user},
             "missing": {**postgresql, "NAME": "missing"},
             # Its connections open, and then fail.
             "half made": {**postgresql, "OPTIONS": {"assume_role": "nobody's"}},
