@@ -150,10 +150,10 @@ def test_one_that_gives_up_leaves_the_line(one, echo):
         with connect(one.ws("/databases/atomic/")) as holding:
             ask(holding, BACKEND)
             for client in (first, second):
-                client.send(BACKEND)
+                client.send(f"0.05 {BACKEND}")
             assert [answer(client) for client in (first, second)] == ["gave up"] * 2
         for client in (third, second, first):
-            assert isinstance(ask(client, BACKEND), list)
+            assert isinstance(ask(client, f"{PATIENCE} {BACKEND}"), list)
 
 
 @pytest.mark.parametrize("alias", ["missing", "half%20made"])

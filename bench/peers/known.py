@@ -109,7 +109,8 @@ WORKER = ("-k", "django_websocket_ev.workers.EventletWorker", "--worker-connecti
 FLASK = (*GUNICORN, "-k", "gthread", "--threads", "200", "bench.peers.flask_app:app")
 DAPHNE = python(
     "daphne", "-b", "127.0.0.1", "-p", "{port}", "-v", "0",
-    "--ping-interval", NEVER, "--websocket_timeout", "-1", "--websocket_connect_timeout", "-1", ASGI,
+    "--ping-interval", NEVER, "--websocket_timeout", "-1", "--websocket_connect_timeout", "-1",
+    ASGI,
 )  # fmt: skip
 # Its backpressure is how many clients it serves at once.
 GRANIAN = python(

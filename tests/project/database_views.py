@@ -84,14 +84,15 @@ def leaves(request):
 
 @require_websocket
 def gives_up(request):
-    """Run each query for a tenth of a second at most."""
+    """Run each query for as many seconds at most as stand before it."""
     import eventlet
 
-    for query in request.websocket:
-        with eventlet.Timeout(0.1, False):
-            request.websocket.send(json.dumps(attempt(query)))
-            continue
-        request.websocket.send(json.dumps("gave up"))
+    for message in request.websocket:
+        seconds, query = message.split(" ", 1)
+        row = "gave up"
+        with eventlet.Timeout(float(seconds), False):
+            row = attempt(query)
+        request.websocket.send(json.dumps(row))
 
 
 @require_websocket
