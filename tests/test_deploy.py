@@ -146,6 +146,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+@pytest.mark.slow
 def test_whoever_comes_during_a_restart_is_not_refused(database, tmp_path):
     path = str(tmp_path / "gunicorn.sock")
     env = servers.environment(proxies.settings(), TEST_DATABASE=database)

@@ -13,6 +13,9 @@ import rawclient
 import servers
 from servers import PATIENCE
 
+#: nginx, of which there are more, is in the quick suite.
+pytestmark = pytest.mark.slow
+
 OWN_ORIGIN = f"https://{proxies.HOST}"
 
 

@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import rawclient
-import servers
+from project.client import serve
 from rawclient import TEXT, frame
 from servers import PATIENCE
 
@@ -27,7 +27,7 @@ def site(database):
         "WEBSOCKET_MAX_CONNECTIONS_PER_CLIENT": 2,
         "MIDDLEWARE": ["django_websocket_ev.middleware.WebSocketMiddleware"],
     }
-    with servers.runwsserver(settings=own, TEST_DATABASE=database) as running:
+    with serve(database, **own) as running:
         yield running
 
 
