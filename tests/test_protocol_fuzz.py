@@ -55,7 +55,7 @@ def test_the_receiver_and_websockets_accept_and_refuse_the_same():
 
 
 def test_the_inflater_and_websockets_accept_and_refuse_the_same():
-    tally = sessions.batch("inflater", seed=7692, count=2000)
+    tally = sessions.batch("inflater", seed=2015, count=2000)
     assert nothing_found(tally)
     # Some of what else there is takes more sessions to be met.
     expected = {inflating.FINAL_BLOCK, inflating.CUT_SHORT, inflating.NO_PAYLOAD, *FRAMING}

@@ -13,7 +13,6 @@ far. Control frames may come between its fragments, and pass it by.
 
 from __future__ import annotations
 
-import codecs
 from typing import TYPE_CHECKING, NamedTuple
 
 from django_websocket_ev.protocol import frames
@@ -25,15 +24,16 @@ from django_websocket_ev.protocol.close import (
     parse_payload,
 )
 from django_websocket_ev.protocol.frames import apply_mask
+from django_websocket_ev.protocol.message import BinaryMessage, TextMessage
 
 if TYPE_CHECKING:
     from django_websocket_ev.protocol.deflate import Inflater
 
-_utf8_decoder = codecs.getincrementaldecoder("utf-8")
-
-#: The first byte of a text message in a single frame.
+#: The first byte of a text message in a single frame, and of any.
 _WHOLE_TEXT = 0x80 | frames.TEXT
+_WHOLE = (_WHOLE_TEXT, 0x80 | frames.BINARY)
 
+_MASKED = 0x80
 
 _MANY = 2**62
 
@@ -76,7 +76,6 @@ class Receiver:
     __slots__ = (
         "_between",
         "_compressed",
-        "_decoder",
         "_fin",
         "_finished",
         "_inflater",
@@ -95,7 +94,7 @@ class Receiver:
     ) -> None:
         self._max_size = max_message_size
         self._inflater = inflater
-        # A text of up to this many bytes, whole in one read, takes the short way.
+        # A message of up to this many bytes, whole in one read, takes the short way.
         self._max_whole = 125 if max_message_size is None else min(125, max_message_size)
         #: Nothing is pending: no part of a frame, no fragment of a message.
         self._between = True
@@ -109,8 +108,7 @@ class Receiver:
         #: The opcode of the message in the making, 0 when there is none.
         self._opcode = 0
         self._compressed = False
-        self._message: bytearray | None = None
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._message: TextMessage | BinaryMessage | None = None
 
     @property
     def finished(self) -> bool:
@@ -127,7 +125,7 @@ class Receiver:
         if (
             0 <= size <= self._max_whole
             and data[0] == _WHOLE_TEXT
-            and data[1] == 0x80 | size
+            and data[1] == _MASKED | size
             and self._between
         ):
             try:
@@ -154,15 +152,29 @@ class Receiver:
         if self._rest:
             data = self._rest + data
         events: list[Event] = []
+        event: str | bytes | None
         position = 0
+        size = len(data)
         self.has_more = False
         try:
             while not self._finished:
                 if limit <= 0 or room <= 0 or turns <= 0:
-                    self.has_more = position < len(data)
+                    self.has_more = position < size
                     break
                 turns -= 1
-                if self._missing:
+                payload_at = position + 6
+                if (
+                    payload_at <= size
+                    and (first := data[position]) in _WHOLE
+                    and 0 <= (length := data[position + 1] - _MASKED) <= self._max_whole
+                    and (end := payload_at + length) <= size
+                    and not (self._opcode or self._missing)
+                ):
+                    # As in feed_whole().
+                    payload = apply_mask(data[payload_at:end], data[position + 2 : payload_at])
+                    event = payload.decode() if first == _WHOLE_TEXT else payload
+                    position = end
+                elif self._missing:
                     position = self._take_payload(data, position)
                     if self._missing:
                         break
@@ -174,7 +186,7 @@ class Receiver:
                     payload_at = position + header.size
                     if header.opcode >= frames.CLOSE:
                         end = payload_at + header.length
-                        if len(data) < end:
+                        if size < end:
                             break
                         position = end
                         payload = apply_mask(data[payload_at:end], header.mask)
@@ -192,6 +204,9 @@ class Receiver:
             self._finish()
             # Anew: the one that was raised holds on to what it met on its way.
             events.append(ProtocolError(error.code, error.reason))
+        except UnicodeDecodeError:
+            self._finish()
+            events.append(ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8"))  # §8.1
         self._rest = b"" if self._finished else data[position:]
         self._between = not (self._rest or self._missing or self._opcode or self._finished)
         return events
@@ -209,8 +224,9 @@ class Receiver:
         else:
             self._opcode = header.opcode
             self._compressed = header.rsv1
+            self._message = TextMessage() if header.opcode == frames.TEXT else BinaryMessage()
         if not self._compressed and self._max_size is not None:
-            stored = 0 if self._message is None else len(self._message)
+            stored = 0 if self._message is None else self._message.size
             if stored + header.length > self._max_size:
                 raise self._too_big()
         self._fin = header.fin
@@ -239,48 +255,25 @@ class Receiver:
 
     def _store(self, piece: bytes) -> None:
         """Add what a piece of payload holds to the message in the making."""
-        if self._message is None:
-            self._message = bytearray()
+        message = self._message
+        if message is None:
+            return
         is_last = self._fin and not self._missing
         if self._compressed and self._inflater is not None:
-            room = None if self._max_size is None else self._max_size - len(self._message)
+            room = None if self._max_size is None else self._max_size - message.size
             piece = self._inflater.inflate(piece, room, last=is_last)
             if room is not None and len(piece) > room:
                 raise self._too_big()
-        if self._opcode == frames.TEXT and (self._decoder or not is_last):
-            self._validate(piece)
-        self._message += piece
-
-    def _validate(self, piece: bytes) -> None:
-        """Refuse what cannot become UTF-8 at the first byte that shows it (§8.1)."""
-        if self._decoder is None:
-            self._decoder = _utf8_decoder()
-        try:
-            self._decoder.decode(piece)
-        except UnicodeDecodeError:
-            valid = False
-        else:
-            # Python's decoder waits for the third byte of a surrogate.
-            pending, _ = self._decoder.getstate()
-            valid = not b"\xed\xa0" <= pending < b"\xee"
-        if not valid:
-            raise ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8")
+        message.add(piece)
 
     def _end_of_frame(self) -> str | bytes | None:
         """Return the message that the frame completes, None if fragments are to come."""
-        if not self._fin:
+        if not self._fin or self._message is None:
             return None
-        payload = b"" if self._message is None else self._message
-        is_text = self._opcode == frames.TEXT
+        message = self._message.finish()
         self._opcode = 0
         self._message = None
-        self._decoder = None
-        if not is_text:
-            return bytes(payload)
-        try:
-            return payload.decode()
-        except UnicodeDecodeError:
-            raise ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8") from None
+        return message
 
     def _control(self, opcode: int, payload: bytes) -> Ping | Pong | Close:
         if opcode == frames.PING:
@@ -298,4 +291,3 @@ class Receiver:
         self._opcode = 0
         self._inflater = None
         self._message = None
-        self._decoder = None

@@ -1,0 +1,63 @@
+"""Views that know nothing of WebSockets, for test_gunicorn_http.py."""
+
+import os
+
+from backstage import wait_at
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
+from django.urls import path
+
+
+def whole(request):
+    """Answer with the content of a file, in one piece."""
+    with open(os.environ["TEST_FILE"], "rb") as file:
+        return HttpResponse(file.read())
+
+
+def file(request):
+    return FileResponse(open(os.environ["TEST_FILE"], "rb"))  # noqa: SIM115 - the response closes it
+
+
+def streamed(request):
+    """Answer with the content of a file, piece by piece; nobody knows its length before."""
+
+    def pieces():
+        with open(os.environ["TEST_FILE"], "rb") as file:
+            while piece := file.read(100_000):
+                yield piece
+
+    return StreamingHttpResponse(pieces())
+
+
+def paused(request):
+    """Answer with one piece, and with another one when the test has opened the door."""
+
+    def pieces():
+        yield b"one"
+        wait_at(request)
+        yield b"another"
+
+    return StreamingHttpResponse(pieces())
+
+
+def fails(request):
+    raise RuntimeError("a view may fail")
+
+
+def breaks_off(request):
+    """Fail when the first piece has left."""
+
+    def pieces():
+        yield b"one"
+        raise RuntimeError("a stream may fail")
+
+    return StreamingHttpResponse(pieces())
+
+
+urlpatterns = [
+    path("plain/whole/", whole),
+    path("plain/file/", file),
+    path("plain/streamed/", streamed),
+    path("plain/paused/", paused),
+    path("plain/fails/", fails),
+    path("plain/breaks_off/", breaks_off),
+]
