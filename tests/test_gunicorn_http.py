@@ -1,4 +1,4 @@
-"""gunicorn with our worker serves plain HTTP as well as with any other."""
+"""gunicorn with our worker serves plain HTTP, over TCP and TLS, as well as with any other."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import http.client
 import os
 import socket
 import ssl
-from contextlib import contextmanager
+from contextlib import ExitStack
+from hashlib import sha256
+from typing import NamedTuple
 
 import pytest
-import requests
 from websockets.sync.client import connect
 
 from conftest import OLDER_GUNICORNS
@@ -17,69 +18,356 @@ from gunicorns import Gunicorn
 from scene import Scene
 from servers import PATIENCE
 
-#: More than the kernel takes for a client that does not read.
+#: More bytes than the kernel takes for a client that does not read.
 SIZE = 12_000_003
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
+    """The file that the views send, and the digest of what is in it."""
     path = tmp_path_factory.mktemp("files") / "file"
-    path.write_bytes(os.urandom(SIZE))
-    return path
+    content = os.urandom(SIZE)
+    path.write_bytes(content)
+    return path, sha256(content).digest()
 
 
-VERSIONS = [
-    pytest.param(None, id="newest"),
-    *(pytest.param(version, marks=pytest.mark.slow) for version in OLDER_GUNICORNS),
-]
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def kind(request, database, older):
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(None, id="newest"),
+        *(pytest.param(version, marks=pytest.mark.slow) for version in OLDER_GUNICORNS),
+    ],
+)
+def gunicorn(request, database, older):
     return Gunicorn(database, request.param and older(request.param))
 
 
-@pytest.fixture(scope="module")
-def plain(kind, file):
-    # Patient with a next request that is long in coming.
-    with kind.start("--keep-alive=60", TEST_FILE=str(file)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def secure(kind, file, certificate):
-    """The same with TLS."""
+@pytest.fixture(scope="module", params=["tcp", "tls"])
+def server(request, gunicorn, file, certificate):
     chain, key = certificate
-    with kind.start(
-        *(f"--certfile={chain}", f"--keyfile={key}", "--keep-alive=60"), TEST_FILE=str(file)
-    ) as running:
+    tls = (f"--certfile={chain}", f"--keyfile={key}") if request.param == "tls" else ()
+    # Slow clients are patient here, and so is the server with their next request.
+    with gunicorn.start("--keep-alive=60", *tls, TEST_FILE=str(file[0])) as running:
+        running.tls = ssl.create_default_context(cafile=chain) if tls else None
         yield running
 
 
-@pytest.fixture(params=["plain", "secure"])
-def server(request):
-    return request.getfixturevalue(request.param)
+class Answer(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, server, receive_buffer=None):
+        self.sock = socket.socket()
+        if receive_buffer is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(("127.0.0.1", server.port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if server.tls is not None:
+            self.sock = server.tls.wrap_socket(self.sock, server_hostname="127.0.0.1")
+        self._file = self.sock.makefile("rb")
+
+    def close(self):
+        self._file.close()
+        self.sock.close()
+
+    def send(self, *parts):
+        self.sock.sendall(b"".join(parts))
+
+    def ask(self, path="/accept/", method="GET"):
+        self.send(request(path, method=method))
+        return self.read(method)
+
+    def read(self, method="GET"):
+        """Return the next answer."""
+        status, headers = self.read_head()
+        return Answer(status, headers, b"" if method == "HEAD" else self._read_body(headers))
+
+    def read_head(self):
+        version, status, *_ = self._file.readline().split()
+        assert version == b"HTTP/1.1"
+        return int(status), http.client.parse_headers(self._file)
+
+    def _read_body(self, headers):
+        if headers["Transfer-Encoding"] != "chunked":
+            return self._exactly(int(headers["Content-Length"]))
+        pieces = []
+        while not pieces or pieces[-1]:
+            pieces.append(self.read_chunk())
+        return b"".join(pieces)
+
+    def read_chunk(self):
+        size = int(self._file.readline(), 16)
+        piece = self._exactly(size)
+        assert self._file.readline() == b"\r\n"
+        return piece
+
+    def _exactly(self, size):
+        piece = self._file.read(size)
+        assert len(piece) == size, "the connection ended within an answer"
+        return piece
+
+    def read_end(self):
+        """Return what comes until the server ends the connection."""
+        return self._file.read()
+
+
+def request(path, *headers, method="GET", body=None):
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 
 @pytest.fixture
-def dial(server, request, certificate):
-    """Return what connects to the server, with TLS where it has TLS."""
-    sockets = []
+def dial(server):
+    """Return what connects to the server."""
+    with ExitStack() as stack:
 
-    def connect(receive_buffer=None):
-        sock = socket.socket()
-        sockets.append(sock)
-        if receive_buffer is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.settimeout(PATIENCE)
-        sock.connect(("127.0.0.1", server.port))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if "secure" in request.fixturenames:
-            context = ssl.create_default_context(cafile=certificate[0])
-            sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
-            sockets.append(sock)
-        return sock
+        def connect_to(receive_buffer=None):
+            client = Client(server, receive_buffer)
+            stack.callback(client.close)
+            return client
 
-    yield connect
-    for sock in sockets:
-        sock.close()
+        yield connect_to
+
+
+@pytest.fixture
+def others_are_served(server, dial):
+    """Return a function that fails if somebody else waits for a worker that is held up."""
+    scheme = "ws" if server.tls is None else "wss"
+    with connect(f"{scheme}://127.0.0.1:{server.port}/echo/", ssl=server.tls) as websocket:
+
+        def check():
+            websocket.send("hello")
+            assert websocket.recv(PATIENCE) == "hello"
+            assert dial().ask().status == 200
+
+        check()
+        yield check
+
+
+# Connections.
+
+
+def test_many_requests_come_on_one_connection(dial):
+    client = dial()
+    for _ in range(5):
+        answer = client.ask()
+        assert answer.status == 200
+        assert b'"path": "/accept/"' in answer.body
+        assert answer.headers["Connection"] == "keep-alive"
+
+
+def test_requests_in_one_packet_are_answered_in_order(dial):
+    client = dial()
+    bodies = [b"%d" % number * 100 for number in range(20)]
+    client.send(*(request("/body/", method="POST", body=body) for body in bodies))
+    assert [client.read().body for _ in bodies] == bodies
+
+
+def test_a_body_that_no_view_reads_is_not_the_next_request(dial):
+    client = dial()
+    # Without a token: it is refused before its body is looked at.
+    client.send(request("/accept/", method="POST", body=request("/trap/") * 1000))
+    assert client.read().status == 403
+    assert client.ask().status == 200
+
+
+@pytest.mark.parametrize(
+    "old", [request("/accept/", "Connection: close"), b"GET /accept/ HTTP/1.0\r\n\r\n"]
+)
+def test_a_client_that_stays_for_one_answer_gets_it_and_the_end(dial, old):
+    client = dial()
+    client.send(old)
+    head, _, body = client.read_end().partition(b"\r\n\r\n")
+    assert b"Connection: close" in head
+    assert body.endswith(b"}")
+
+
+def test_a_connection_without_a_next_request_ends(gunicorn, file):
+    with gunicorn.start("--keep-alive=1", TEST_FILE=str(file[0])) as running:
+        running.tls = None
+        client = Client(running)
+        assert client.ask().status == 200
+        assert client.read_end() == b""
+        client.close()
+
+
+# Requests with a body.
+
+
+def chunked(*pieces, extension=b"", trailer=b""):
+    chunks = [b"%x%s\r\n%s\r\n" % (len(piece), extension, piece) for piece in pieces]
+    return b"".join(chunks) + b"0\r\n" + trailer + b"\r\n"
+
+
+CHUNKED = request("/body/", "Transfer-Encoding: chunked", method="POST")
+
+
+@pytest.mark.parametrize(
+    ("extension", "trailer"), [(b"", b""), (b";name=value", b""), (b"", b"Checksum: none\r\n")]
+)
+def test_a_chunked_body_arrives_whole(dial, extension, trailer):
+    client = dial()
+    pieces = [os.urandom(size) for size in (1, 100_000, 2, 8192, 1_000_000, 77)]
+    client.send(CHUNKED, chunked(*pieces, extension=extension, trailer=trailer))
+    assert client.read().body == b"".join(pieces)
+    assert client.ask().status == 200
+
+
+def test_a_client_that_asks_first_is_told_to_send_its_body(dial):
+    client = dial()
+    body = os.urandom(100_000)
+    head = request("/body/", "Expect: 100-continue", f"Content-Length: {len(body)}", method="POST")
+    client.send(head)
+    status, headers = client.read_head()
+    assert (status, len(headers)) == (100, 0)
+    client.send(body)
+    assert client.read() [::2] == (200, body)
+    assert client.ask().status == 200
+
+
+# Answers.
+
+
+def test_a_file_arrives_whole(dial, file):
+    client = dial()
+    for _ in range(2):
+        answer = client.ask("/plain/file/")
+        assert answer.headers["Content-Length"] == str(SIZE)
+        assert sha256(answer.body).digest() == file[1]
+
+
+def test_a_stream_arrives_whole(dial, file):
+    client = dial()
+    answer = client.ask("/plain/streamed/")
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert sha256(answer.body).digest() == file[1]
+    assert client.ask().status == 200
+
+
+def test_a_piece_of_a_stream_leaves_before_the_next_is_made(server, dial):
+    with Scene(server) as scene:
+        client = dial()
+        client.send(request(scene.path("/plain/paused/")))
+        assert client.read_head()[0] == 200
+        assert client.read_chunk() == b"one"
+        scene.open()
+        assert client.read_chunk() == b"another"
+        assert client.read_chunk() == b""
+
+
+@pytest.mark.parametrize("path", ["/accept/", "/plain/file/", "/plain/whole/"])
+def test_head_gets_the_head(dial, path):
+    client = dial()
+    answer = client.ask(path, method="HEAD")
+    assert answer.status == 200
+    assert int(answer.headers["Content-Length"]) > 0
+    # What follows on the connection is the next answer.
+    assert client.ask().status == 200
+
+
+def test_a_stream_that_fails_does_not_end_as_if_it_were_whole(dial, others_are_served):
+    client = dial()
+    client.send(request("/plain/breaks_off/"))
+    assert client.read_head()[0] == 200
+    assert client.read_end() == b"3\r\none\r\n"
+    others_are_served()
+
+
+# Slow clients.
+
+
+def test_a_head_that_comes_byte_by_byte_holds_up_nobody(dial, others_are_served):
+    client = dial()
+    for byte in request("/accept/")[:-1]:
+        client.send(bytes([byte]))
+    others_are_served()
+    client.send(b"\n")
+    assert client.read().status == 200
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_body_that_comes_slowly_holds_up_nobody(dial, others_are_served, is_chunked):
+    client = dial()
+    body = bytes(range(100))
+    sent = CHUNKED + chunked(*(body[i : i + 1] for i in range(100)))
+    if not is_chunked:
+        sent = request("/body/", method="POST", body=body)
+    for byte in sent[:-1]:
+        client.send(bytes([byte]))
+    others_are_served()
+    client.send(sent[-1:])
+    assert client.read().body == body
+
+
+@pytest.mark.parametrize("kind", ["whole", "file", "streamed"])
+def test_a_client_that_reads_slowly_holds_up_nobody(dial, others_are_served, file, kind):
+    client = dial(receive_buffer=4096)
+    client.send(request(f"/plain/{kind}/"))
+    assert client.read_head()[0] == 200
+    others_are_served()
+    assert sha256(body).digest() == file[1]
+
+
+@pytest.mark.parametrize("kind", ["whole", "file", "streamed"])
+def test_a_client_that_leaves_within_an_answer_harms_nobody(dial, others_are_served, kind):
+    client = dial()
+    client.send(request(f"/plain/{kind}/"))
+    assert client.read_head()[0] == 200
+    client.close()
+    others_are_served()
+
+
+# Requests that are none.
+
+LONG = "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        pytest.param(b"\x16\x03\x01\r\n\r\n", {400}, id="no-http"),
+        pytest.param(b"GET / HTTP/4.0\r\n\r\n", {400, 505}, id="version"),
+        pytest.param(request(f"/{LONG}"), {400, 414}, id="long-line"),
+        pytest.param(request("/", f"Long: {LONG}"), {400, 431}, id="long-header"),
+        pytest.param(request("/", *["Many: 1"] * 200), {400, 431}, id="many-headers"),
+        pytest.param(request("/", "No name: 1"), {400}, id="header-name"),
+        pytest.param(request("/", "Content-Length: -1"), {400}, id="negative-length"),
+        pytest.param(
+            request("/", "Content-Length: 1", "Transfer-Encoding: chunked"), {400}, id="two-lengths"
+        ),
+        pytest.param(request("/", "Transfer-Encoding: unheard-of"), {400, 501}, id="coding"),
+    ],
+)
+def test_what_is_no_request_is_refused_and_harms_nobody(dial, others_are_served, sent, statuses):
+    client = dial()
+    client.send(sent)
+    status, headers = client.read_head()
+    assert status in statuses
+    assert headers["Connection"] == "close"
+    client.read_end()
+    others_are_served()
+
+
+def test_a_chunk_without_a_size_ends_its_connection_and_harms_nobody(dial, others_are_served):
+    client = dial()
+    client.send(CHUNKED, b"no size\r\n")
+    assert client.read_head()[0] in (400, 500)
+    client.read_end()
+    others_are_served()
+
+
+def test_a_client_without_tls_harms_nobody(server, others_are_served):
+    if server.tls is None:
+        pytest.skip("the server has no TLS either")
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
+        sock.sendall(request("/accept/"))
+        assert b"200 OK" not in sock.recv(65536)
+    others_are_served()

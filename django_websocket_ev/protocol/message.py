@@ -1,6 +1,6 @@
 """A message in the making: what its frames bring, piece by piece. RFC 6455 §5.4 and §8.1.
 
-Pieces are joined once, at the end. Small ones are joined before, in hundreds: each
+Pieces are joined once, at the end. Small ones are joined before, in dozens: each
 takes some dozens of bytes besides its own, and a message of a million fragments is no larger
 than another of its length.
 """
@@ -12,7 +12,7 @@ from codecs import utf_8_decode
 from django_websocket_ev.protocol.close import INVALID_PAYLOAD, ProtocolError
 
 #: Pieces to keep apart before they become one.
-_APART = 128
+_APART = 64
 
 
 class TextMessage:
