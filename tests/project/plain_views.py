@@ -1,8 +1,8 @@
 """Views that know nothing of WebSockets, for test_gunicorn_http.py."""
 
 import os
+import threading
 
-from backstage import wait_at
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
@@ -28,19 +28,24 @@ def streamed(request):
     return StreamingHttpResponse(pieces())
 
 
+_door = threading.Event()
+
+
 def paused(request):
-    """Answer with one piece, and with another one when the test has opened the door."""
+    """Answer with one piece, and with another one when the door is open."""
+    _door.clear()
 
     def pieces():
         yield b"one"
-        wait_at(request)
+        _door.wait()
         yield b"another"
 
     return StreamingHttpResponse(pieces())
 
 
-def fails(request):
-    raise RuntimeError("a view may fail")
+def goes_on(request):
+    _door.set()
+    return HttpResponse()
 
 
 def breaks_off(request):
@@ -58,6 +63,6 @@ urlpatterns = [
     path("plain/file/", file),
     path("plain/streamed/", streamed),
     path("plain/paused/", paused),
-    path("plain/fails/", fails),
+    path("plain/goes_on/", goes_on),
     path("plain/breaks_off/", breaks_off),
 ]
