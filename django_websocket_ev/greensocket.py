@@ -50,7 +50,9 @@ def is_tls(sock: Any) -> bool:
     return isinstance(sock, ssl.SSLSocket)
 
 
-def take(sock: Any) -> tuple[Callable[[int], bytes], Callable[[bytes | bytearray], int]]:
+def take(
+    sock: Any,
+) -> tuple[Callable[[int], bytes], Callable[[bytes | bytearray | memoryview], int]]:
     """Return the socket's ``recv`` and ``send``, which never block.
 
     Turns Nagle's algorithm off: together with delayed acknowledgements it holds

@@ -38,7 +38,7 @@ class Outgoing:
         self,
         hub: Any,
         fileno: int,
-        send: Callable[[bytes | bytearray], int],
+        send: Callable[[bytes | bytearray | memoryview], int],
         options: Options,
         on_sent: Callable[[], None],
         on_broken: Callable[..., None],
@@ -51,8 +51,8 @@ class Outgoing:
         self._on_sent = on_sent
         self._on_broken = on_broken
         self._listener: Any = None
-        #: What the kernel has not taken yet.
-        self.waiting = bytearray()
+        #: What the kernel has not taken yet: of a single frame a view, for that may be large.
+        self.waiting: bytearray | memoryview = bytearray()
         self._pong: bytes | None = None
         self._pong_after = 0
         self._senders: list[Any] = []
@@ -63,7 +63,7 @@ class Outgoing:
         """Send a frame, or let it wait behind those that do; return whether the peer is there."""
         self.bytes += len(frame)
         if self.waiting:
-            self.waiting += frame
+            self._append(frame)
             return True
         try:
             sent = self._send(frame)
@@ -72,11 +72,16 @@ class Outgoing:
         except OSError:
             return False
         if sent != len(frame):
-            self.waiting += memoryview(frame)[sent:]
+            self.waiting = memoryview(frame)[sent:]
             self._listener = self._hub.add(
                 self._hub.WRITE, self._fileno, self._on_writable, self._on_broken, None
             )
         return True
+
+    def _append(self, frame: bytes) -> None:
+        if not isinstance(self.waiting, bytearray):
+            self.waiting = bytearray(self.waiting)
+        self.waiting += frame
 
     def put_pongs(self, payloads: list[bytes]) -> bool:
         """Answer Pings, in one write; return whether the peer is there.
@@ -132,10 +137,13 @@ class Outgoing:
         except OSError:
             self._on_broken()
             return
-        del self.waiting[:sent]
+        if isinstance(self.waiting, bytearray):
+            del self.waiting[:sent]
+        else:
+            self.waiting = self.waiting[sent:]
         self._pong_after -= sent
         if self._pong is not None and self._pong_after <= 0:
-            self.waiting += frames.build_frame(frames.PONG, self._pong)
+            self._append(frames.build_frame(frames.PONG, self._pong))
             self._pong = None
         if not self.waiting:
             self.stop()

@@ -49,6 +49,33 @@ if hasattr(arbiter, "select"):
     arbiter.os = _NativeOs()
 
 
+#: Bytes of a file to send before others get a turn.
+_PIECE = 2**20
+
+
+class _Socket(GreenSocket):  # type: ignore[misc]
+    """A green socket with a ``sendfile()`` that waits; eventlet's own fails instead.
+
+    Those that it accepts are such as well.
+    """
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send a file, or ``count`` bytes of it, and return how many those were."""
+        sent = 0
+        while count is None or sent < count:
+            size = _PIECE if count is None else min(count - sent, _PIECE)
+            try:
+                taken = os.sendfile(self.fileno(), file.fileno(), offset + sent, size)
+            except BlockingIOError:
+                hubs.trampoline(self, write=True)
+                continue
+            if not taken:
+                break
+            sent += taken
+            eventlet.sleep(0)
+        return sent
+
+
 def _patience(graceful_timeout: float) -> float:
     """Return the seconds until what is left is cut: sooner than the master kills the worker."""
     return max(graceful_timeout - 1, graceful_timeout / 2)
@@ -96,7 +123,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         acceptors = []
         for listener in self.sockets:
-            green = GreenSocket(listener.sock)
+            green = _Socket(listener.sock)
             green.setblocking(True)
 
             def on_accept(sock: Any, address: Any, listener: Any = listener) -> None:

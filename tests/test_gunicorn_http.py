@@ -6,7 +6,7 @@ import http.client
 import os
 import socket
 import ssl
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -172,7 +172,7 @@ def test_requests_in_one_packet_are_answered_in_order(dial):
 
 def test_a_body_that_no_view_reads_is_not_the_next_request(dial):
     client = dial()
-    # Without a token: it is refused before its body is looked at.
+    # It has no token, and is refused before its body is looked at.
     client.send(request_for("/accept/", method="POST", body=request_for("/trap/") * 1000))
     assert client.read().status == 403
     assert client.ask().status == 200
@@ -206,7 +206,7 @@ def chunked(*pieces, extension=b"", trailer=b""):
     return b"".join(chunks) + b"0\r\n" + trailer + b"\r\n"
 
 
-CHUNKED = request_for("/body/", "Transfer-Encoding: chunked", method="POST")
+CHUNKED = request_for("/plain/input/", "Transfer-Encoding: chunked", method="POST")
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,14 @@ def test_a_chunked_body_arrives_whole(dial, extension, trailer):
     pieces = [os.urandom(size) for size in (1, 100_000, 2, 8192, 1_000_000, 77)]
     client.send(CHUNKED, chunked(*pieces, extension=extension, trailer=trailer))
     assert client.read().body == b"".join(pieces)
+    assert client.ask().status == 200
+
+
+def test_a_chunked_body_that_no_view_reads_is_not_the_next_request(dial):
+    client = dial()
+    body = chunked(*[request_for("/trap/")] * 1000)
+    client.send(request_for("/accept/", "Transfer-Encoding: chunked", method="POST"), body)
+    assert client.read().status == 403
     assert client.ask().status == 200
 
 
@@ -328,16 +336,14 @@ def test_a_client_that_leaves_within_an_answer_harms_nobody(dial, others_are_ser
 
 # Requests that are none.
 
-LONG = "x" * 10_000
-
 
 @pytest.mark.parametrize(
     ("sent", "statuses"),
     [
         pytest.param(b"\x16\x03\x01\r\n\r\n", {400}, id="no-http"),
         pytest.param(b"GET / HTTP/4.0\r\n\r\n", {400, 505}, id="version"),
-        pytest.param(request_for(f"/{LONG}"), {400, 414}, id="long-line"),
-        pytest.param(request_for("/", f"Long: {LONG}"), {400, 431}, id="long-header"),
+        pytest.param(request_for("/" + "x" * 5000), {400, 414}, id="long-line"),
+        pytest.param(request_for("/", "Long: " + "x" * 10_000), {400, 431}, id="long-header"),
         pytest.param(request_for("/", *["Many: 1"] * 200), {400, 431}, id="many-headers"),
         pytest.param(request_for("/", "No name: 1"), {400}, id="header-name"),
         pytest.param(request_for("/", "Content-Length: -1"), {400}, id="negative-length"),
@@ -372,5 +378,6 @@ def test_a_client_without_tls_harms_nobody(server, others_are_served):
         pytest.skip("the server has no TLS either")
     with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
         sock.sendall(request_for("/accept/"))
-        assert b"200 OK" not in sock.recv(65536)
+        with suppress(ConnectionResetError):
+            assert sock.recv(65536) == b""
     others_are_served()

@@ -5,6 +5,13 @@ import threading
 
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+
+@csrf_exempt
+def input_(request):
+    """Answer with the request's body; Django's request.read() gives none of a chunked one."""
+    return HttpResponse(request.META["wsgi.input"].read())
 
 
 def whole(request):
@@ -14,7 +21,7 @@ def whole(request):
 
 
 def file(request):
-    return FileResponse(open(os.environ["TEST_FILE"], "rb"))  # noqa: SIM115 - the response closes it
+    return FileResponse(open(os.environ["TEST_FILE"], "rb"))
 
 
 def streamed(request):
@@ -59,6 +66,7 @@ def breaks_off(request):
 
 
 urlpatterns = [
+    path("plain/input/", input_),
     path("plain/whole/", whole),
     path("plain/file/", file),
     path("plain/streamed/", streamed),
