@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
     from django_websocket_ev.protocol.deflate import Inflater
 
-#: Bytes to ask of the kernel at a time.
-READ_SIZE = 65536
+#: Bytes to ask of the kernel at a time: more than 64 KiB and their header, and less than what
+#: malloc() takes from the system each time.
+READ_SIZE = 96 * 1024
 
 #: A green thread that sends and never waits gives way each time it has sent so many.
 _TURN = 64
@@ -222,7 +223,8 @@ class Connection:
                 self._hub.schedule_call_global(0, self.close, end.code, end.reason)
             else:
                 self.close(end.code, end.reason)
-        self._incoming.set_pace()
+        if self._waiter is None or not self._queue:  # it takes one first, see _settle
+            self._incoming.set_pace()
         if not alive:
             self._on_broken()
 
@@ -480,6 +482,7 @@ class Connection:
         if waiter is not None and (self._queue or self._has_ended()):
             self._waiter = None
             self._wake(waiter, self._incoming.take() if self._queue else None)
+            self._incoming.set_pace()
         for sender in self._outgoing.release(everybody=self.closed):
             self._wake(sender)
         if self._over and self._finisher is not None:

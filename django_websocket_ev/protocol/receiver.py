@@ -35,6 +35,9 @@ _WHOLE = (_WHOLE_TEXT, 0x80 | frames.BINARY)
 
 _MASKED = 0x80
 
+#: Bytes of payload from which on a view of them is cheaper than a copy.
+_VIEWED = 4096
+
 _MANY = 2**62
 
 
@@ -245,7 +248,8 @@ class Receiver:
         taken = end - position
         if not taken:
             return position
-        piece = apply_mask(data[position:end], self._mask)
+        masked = data[position:end] if taken < _VIEWED else memoryview(data)[position:end]
+        piece = apply_mask(masked, self._mask)
         self._missing -= taken
         if self._missing:
             turn = taken % 4
