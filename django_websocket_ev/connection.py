@@ -132,7 +132,13 @@ class Connection:
         #: Reads that did not take the short way.
         self._reads = 0
         self._outgoing = Outgoing(
-            self._hub, sock.fileno(), send, options, self._on_sent, self._on_broken
+            self._hub,
+            sock.fileno(),
+            send,
+            greensocket.more_flag(sock),
+            options,
+            self._on_sent,
+            self._on_broken,
         )
         #: Green threads that wait: for a message, for the end.
         self._waiter: Any = None
@@ -312,17 +318,21 @@ class Connection:
         if self._outgoing.waiting and self._outgoing.is_full():
             self._wait_for_room()
 
-    def write(self, frame: bytes, messages: int = 1, has_room: bool = False) -> None:
+    def write(
+        self, frame: bytes, messages: int = 1, has_room: bool = False, header: bytes = b""
+    ) -> None:
         """Send a frame, which is so many ``messages``: one, or none.
 
-        Blocks as :meth:`wait_for_room` does, unless it was called just before.
+        Of a large one the ``header`` may come by itself. Blocks as :meth:`wait_for_room`
+        does, unless it was called just before.
         Raises ConnectionClosed.
         """
         if self.closed:
             raise self._error()
         if self._outgoing.waiting and not has_room and self._outgoing.is_full():
             self._wait_for_room()
-        if not self._outgoing.put(frame):
+        outgoing = self._outgoing
+        if not (outgoing.put_large(header, frame) if header else outgoing.put(frame)):
             self._on_broken()
             raise self._error()
         count = self.messages_out = self.messages_out + messages

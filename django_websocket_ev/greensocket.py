@@ -50,9 +50,7 @@ def is_tls(sock: Any) -> bool:
     return isinstance(sock, ssl.SSLSocket)
 
 
-def take(
-    sock: Any,
-) -> tuple[Callable[[int], bytes], Callable[[bytes | bytearray | memoryview], int]]:
+def take(sock: Any) -> tuple[Callable[[int], bytes], Callable[..., int]]:
     """Return the socket's ``recv`` and ``send``, which never block.
 
     Turns Nagle's algorithm off: together with delayed acknowledgements it holds
@@ -64,6 +62,11 @@ def take(
         return sock.fd.recv, sock.fd.send
     sock.setblocking(False)
     return sock.recv, sock.send
+
+
+def more_flag(sock: Any) -> int | None:
+    """Return the flag for ``send`` by which the kernel waits for what follows, None without one."""
+    return None if is_tls(sock) else getattr(socket, "MSG_MORE", None)
 
 
 def end_output(sock: Any) -> None:

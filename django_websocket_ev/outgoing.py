@@ -25,12 +25,13 @@ _PONGS = 16
 class Outgoing:
     """The write buffer of one socket, and the green threads that wait for room in it.
 
-    ``send`` is the socket's, and never blocks. The hub calls ``on_sent`` each
+    ``send`` is the socket's, and never blocks; ``more`` is its flag for what is to
+    leave with the next bytes, where it has one. The hub calls ``on_sent`` each
     time that some of what waited has left, and ``on_broken`` where the peer is gone.
     """
 
     __slots__ = (
-        *("_hub", "_fileno", "_send", "_limit", "_timeout", "_on_sent", "_on_broken"),
+        *("_hub", "_fileno", "_send", "_more", "_limit", "_timeout", "_on_sent", "_on_broken"),
         *("_listener", "_pong", "_pong_after", "_senders", "bytes", "waiting"),
     )
 
@@ -38,7 +39,8 @@ class Outgoing:
         self,
         hub: Any,
         fileno: int,
-        send: Callable[[bytes | bytearray | memoryview], int],
+        send: Callable[..., int],
+        more: int | None,
         options: Options,
         on_sent: Callable[[], None],
         on_broken: Callable[..., None],
@@ -46,6 +48,7 @@ class Outgoing:
         self._hub = hub
         self._fileno = fileno
         self._send = send
+        self._more = more
         self._limit = options.write_limit
         self._timeout = options.send_timeout
         self._on_sent = on_sent
@@ -77,6 +80,19 @@ class Outgoing:
                 self._hub.WRITE, self._fileno, self._on_writable, self._on_broken, None
             )
         return True
+
+    def put_large(self, header: bytes, payload: bytes) -> bool:
+        """Send a frame as :meth:`put` does, and copy its payload only where it has to wait."""
+        if self._more is None or self.waiting:
+            return self.put(header + payload)
+        try:
+            sent = self._send(header, self._more)
+        except WOULD_BLOCK:
+            sent = 0
+        except OSError:
+            return False
+        self.bytes += sent
+        return self.put(payload if sent == len(header) else header[sent:] + payload)
 
     def _append(self, frame: bytes) -> None:
         if not isinstance(self.waiting, bytearray):

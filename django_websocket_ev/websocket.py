@@ -11,7 +11,15 @@ from django.utils.functional import Promise
 
 from django_websocket_ev.exceptions import BadMessage
 from django_websocket_ev.protocol.close import NORMAL_CLOSURE
-from django_websocket_ev.protocol.frames import MAX_CONTROL_SIZE, build_binary, build_text
+from django_websocket_ev.protocol.frames import (
+    BINARY,
+    LARGE,
+    MAX_CONTROL_SIZE,
+    TEXT,
+    build_binary,
+    build_header,
+    build_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,13 +156,21 @@ class WebSocket:
         """
         if self._in_order:
             self._connection.wait_for_room()
+        header = b""
         if message.__class__ is str:
-            frame = self._build_text(message)
+            if len(message) < LARGE or self._deflater is not None:
+                frame = self._build_text(message)
+            else:
+                frame = message.encode()
+                header = build_header(TEXT, len(frame))
         elif self._connection.closed:
             frame = b""  # not sent: send(wait()) is no TypeError when the client has left
+        elif message.__class__ is bytes and len(message) >= LARGE and self._deflater is None:
+            frame = message
+            header = build_header(BINARY, len(frame))
         else:
             frame = self._build(message)
-        self._connection.write(frame, 1, self._in_order)
+        self._connection.write(frame, 1, self._in_order, header)
 
     def send_json(self, value: Any, encoder: type[json.JSONEncoder] = DjangoJSONEncoder) -> None:
         """Send ``value`` as a text message of JSON.

@@ -32,6 +32,9 @@ OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 #: Payload bytes that a control frame may have at most (§5.5).
 MAX_CONTROL_SIZE = 125
 
+#: Bytes of payload from which on it is cheaper to send it behind its header than to copy it there.
+LARGE = 65536
+
 _FIN = 0x80
 _RSV = 0x70
 _RSV1 = 0x40
@@ -148,6 +151,19 @@ def build_binary(payload: bytes) -> bytes:
     return build_frame(BINARY, payload)
 
 
+def build_header(
+    opcode: int, size: int, *, fin: bool = True, rsv1: bool = False, masked: bool = False
+) -> bytes:
+    """Return what stands before a payload of ``size`` bytes, but for the masking key."""
+    first = opcode | (_FIN if fin else 0) | (_RSV1 if rsv1 else 0)
+    second = _MASKED if masked else 0
+    if size < 126:
+        return bytes((first, second | size))
+    if size < 65536:
+        return bytes((first, second | 126)) + size.to_bytes(2, "big")
+    return bytes((first, second | 127)) + size.to_bytes(8, "big")
+
+
 def build_frame(
     opcode: int,
     payload: bytes = b"",
@@ -157,15 +173,7 @@ def build_frame(
     mask: bytes | None = None,
 ) -> bytes:
     """Return a frame; ``mask``, four bytes, makes it a client's (§5.1)."""
-    size = len(payload)
-    first = opcode | (_FIN if fin else 0) | (_RSV1 if rsv1 else 0)
-    masked = 0 if mask is None else _MASKED
-    if size < 126:
-        header = bytes((first, masked | size))
-    elif size < 65536:
-        header = bytes((first, masked | 126)) + size.to_bytes(2, "big")
-    else:
-        header = bytes((first, masked | 127)) + size.to_bytes(8, "big")
+    header = build_header(opcode, len(payload), fin=fin, rsv1=rsv1, masked=mask is not None)
     if mask is None:
         return header + payload
     return header + mask + apply_mask(payload, mask)
