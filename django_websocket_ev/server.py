@@ -14,16 +14,14 @@ import os
 import signal
 import socket
 import ssl
-import sys
 from contextlib import suppress
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev.bootstrap import quiet
 from django_websocket_ev.connection import close_all, welcome_all
+from django_websocket_ev.http_handler import NEXT, PATH, AccessLog, HttpProtocol
+from django_websocket_ev.opening import read_opening, serve_opening
 from django_websocket_ev.protocol.close import GOING_AWAY
-from django_websocket_ev.transport import OWN_SERVER
-from django_websocket_ev.turns import get_line
 from django_websocket_ev.watchdog import Watchdog
 
 with quiet():
@@ -48,156 +46,7 @@ _ACCEPT_TURN = 32
 #: Seconds that a client may take for the next bytes of a request's body, or of a response.
 _SOCKET_TIMEOUT = 60
 
-REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-#: How a traceback ends that tells no more than that a client did not wait for its response.
-_CLIENT_LEFT = ("BrokenPipeError", "ConnectionResetError", "ConnectionAbortedError", "TimeoutError")
-
-_NO_BODY = BytesIO()
-
-#: What eventlet's state of a connection has besides its own: the path, and what comes next.
-_PATH, _NEXT = 3, 4
-
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
-    """eventlet's HTTP handler, with a limit of time and an environ that knows its HTTP version."""
-
-    rfile: Any
-
-    def handle_one_request(self) -> None:
-        """Serve a request, if its head is here within ``request_timeout`` seconds.
-
-        eventlet's own limit is for each read: a byte a minute would keep a
-        connection for ever.
-        """
-        self._has_begun = False
-        self._head_timer = eventlet.Timeout(self.server.request_timeout)
-        try:
-            super().handle_one_request()
-        except eventlet.Timeout as timeout:
-            if timeout is not self._head_timer:
-                raise
-            self.close_connection = True
-            if self._has_begun:
-                self.wfile.write(REQUEST_TIMEOUT)
-        finally:
-            self._head_timer.cancel()
-
-    def _read_request_line(self) -> Any:
-        # A line that is cut off is lost with what has been read of it, so look first.
-        with suppress(OSError, ValueError):
-            self._has_begun = bool(self.rfile.peek(1))
-        # The client is not to blame for the time in line.
-        self._head_timer.cancel()
-        wait_for_turn()
-        self._head_timer.start()
-        return super()._read_request_line()
-
-    def parse_request(self) -> Any:
-        """Take in the request's head. One that is cut off is no request, as far as it came."""
-        head: Any = _Head(self.rfile)
-        self.rfile = head
-        is_valid = super().parse_request()
-        if is_valid and head.last_line.strip():
-            self.close_connection = True
-            return False
-        return is_valid
-
-    def get_environ(self) -> dict[str, Any]:
-        """Return the WSGI environ of a request whose head is here."""
-        self._head_timer.cancel()
-        environ: dict[str, Any] = super().get_environ()
-        environ["SERVER_PROTOCOL"] = self.request_version
-        environ["SERVER_SOFTWARE"] = "django-websocket-ev"
-        environ[OWN_SERVER] = self._hand_over
-        self.conn_state[_PATH] = environ["PATH_INFO"]
-        return environ
-
-    def _hand_over(self, converse: Callable[[], None]) -> None:
-        """Let ``converse()`` have the connection, once this handler is out of its way.
-
-        The handler holds 24 KiB of buffers, and the request's head in three forms.
-        """
-        self.conn_state[_NEXT] = converse
-        wsgi.WSGI_LOCAL.already_handled = True
-        # They lead back here; and a request for a WebSocket has no body.
-        for name in ("eventlet.set_idle", "headers_raw", OWN_SERVER):
-            del self.environ[name]
-        self.environ["eventlet.input"].rfile = _NO_BODY
-        # Thousands of clients send the same few names.
-        environ = {sys.intern(name): value for name, value in self.environ.items()}
-        self.environ.clear()
-        self.environ.update(environ)
-
-    def finish(self) -> None:
-        """Close the connection, or leave it to what is next on it."""
-        if self.conn_state[_NEXT] is None:
-            super().finish()
-        else:
-            self.rfile.close()
-            self.wfile.close()
-
-
-class _Head:
-    """The lines of a request's head; the last of a whole one is empty (RFC 7230 §3)."""
-
-    def __init__(self, rfile: Any) -> None:
-        self._rfile = rfile
-        self.last_line = b"nothing yet"
-
-    def readline(self, limit: int = -1) -> bytes:
-        line: bytes = self._rfile.readline(limit)
-        self.last_line = line or b"cut off"
-        return line
-
-
-def wait_for_turn() -> None:
-    """Have others served before this request, where a lot of them come at once."""
-    hub = get_hub()
-    current: Any = eventlet.getcurrent()
-    is_waiting = True
-
-    def go() -> None:
-        if is_waiting:
-            current.switch()
-
-    get_line(hub).stand(go)
-    try:
-        hub.switch()
-    finally:
-        is_waiting = False
-
-
-class AccessLog:
-    """What eventlet's handler takes for its log: lines for HTTP, none for WebSockets.
-
-    A WebSocket has lines of its own, written when it opens and when it closes.
-    """
-
-    #: The mark tells a request from a traceback, which comes the same way.
-    FORMAT = 'request %(status_code)s "%(request_line)s" %(status_code)s %(body_length)s'
-
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
-
-    def info(self, message: str, *args: Any) -> None:
-        """Log one request, or the traceback of an application that failed."""
-        if not message.startswith("request "):
-            is_news = not message.rstrip().rpartition("\n")[2].startswith(_CLIENT_LEFT)
-            self._log.log(logging.ERROR if is_news else logging.DEBUG, "%s", message)
-            return
-        _, status, line = message.split(" ", 2)
-        if status != "101":
-            self._log.info("%s", line, extra={"status_code": int(status)})
-
-    def error(self, message: str, *args: Any) -> None:
-        """Log what went wrong in the handler."""
-        self._log.error("%s", message)
-
-    def debug(self, message: str, *args: Any) -> None:
-        """Log nothing."""
 
 
 class Server:
@@ -273,16 +122,20 @@ class Server:
         That has a green thread of its own: the pages of the stack that a request has
         touched are not given back before its own has ended.
         """
-        state[1].settimeout(self._wsgi.socket_timeout)
         is_handed_over = False
         try:
-            self._wsgi.process_request(state)
-            is_handed_over = state[_NEXT] is not None
+            opening = read_opening(state[1], self._wsgi.request_timeout)
+            state[1].settimeout(self._wsgi.socket_timeout)
+            if opening is None:
+                self._wsgi.process_request(state)
+            else:
+                serve_opening(opening, state, self._wsgi)
+            is_handed_over = state[NEXT] is not None
         except OSError as error:  # a client that left, or never spoke TLS
             logger.debug("connection lost: %s", error)
         except SystemExit:
             # The hub would take it for its own, and everybody's, end.
-            logger.error("A view called sys.exit(): %s", state[_PATH])
+            logger.error("A view called sys.exit(): %s", state[PATH])
         finally:
             if is_handed_over:
                 self._spawn(self._converse, state)
@@ -291,7 +144,7 @@ class Server:
             self._forget(eventlet.getcurrent())
 
     def _converse(self, state: list[Any]) -> None:
-        converse, state[_NEXT] = state[_NEXT], None
+        converse, state[NEXT] = state[NEXT], None
         state[2] = wsgi.STATE_REQUEST
         try:
             converse()
@@ -322,7 +175,7 @@ class Server:
         with eventlet.Timeout(self.graceful_timeout, False):
             self._idle.wait()
         for thread, state in list(self._active.items()):
-            logger.warning("Cut after %s seconds: %s", self.graceful_timeout, state[_PATH])
+            logger.warning("Cut after %s seconds: %s", self.graceful_timeout, state[PATH])
             eventlet.kill(thread)
 
 

@@ -57,10 +57,13 @@ def _eventlet_socket(environ: Mapping[str, Any]) -> Any:
 
 
 def _eventlet_pending(environ: Mapping[str, Any], sock: Any) -> bytes:
+    rfile = environ["eventlet.input"].rfile
+    if not hasattr(rfile, "peek"):
+        return b""  # our own server has read the head and nothing else
     timeout = sock.gettimeout()
     sock.setblocking(False)  # peek() reads where the buffer is empty
     try:
-        return bytes(environ["eventlet.input"].rfile.peek())
+        return bytes(rfile.peek())
     except OSError:
         return b""
     finally:

@@ -27,8 +27,9 @@ from gunicorn.workers.base_async import AsyncWorker
 
 from django_websocket_ev import hub
 from django_websocket_ev.connection import close_all
+from django_websocket_ev.http_handler import wait_for_turn
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
-from django_websocket_ev.server import accept, raise_file_limit, wait_for_turn, watch_hub
+from django_websocket_ev.server import accept, raise_file_limit, watch_hub
 
 
 class _NativeOs:

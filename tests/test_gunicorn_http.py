@@ -143,8 +143,10 @@ def others_are_served(server, dial):
     with connect(f"{scheme}://127.0.0.1:{server.port}/echo/", ssl=server.tls) as websocket:
 
         def check():
-            websocket.send("hello")
-            assert websocket.recv(PATIENCE) == "hello"
+            # Several turns of the hub: in one of the first, whoever can hold it does.
+            for _ in range(10):
+                websocket.send("hello")
+                assert websocket.recv(PATIENCE) == "hello"
             assert dial().ask().status == 200
 
         check()

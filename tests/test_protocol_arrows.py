@@ -14,7 +14,8 @@ PACKAGE = ROOT / "django_websocket_ev"
 
 #: The rooms to change on the day that another hub is wanted.
 MAY_IMPORT_EVENTLET = {
-    *("bootstrap", "connection", "greensocket", "hub", "server", "test", "workers"),
+    *("bootstrap", "connection", "greensocket", "hub", "test", "workers"),
+    *("server", "http_handler", "opening"),
 }
 
 IMPORTS_ALL_OF_THE_PROTOCOL = """
