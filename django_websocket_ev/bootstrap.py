@@ -42,12 +42,14 @@ def quiet() -> Iterator[None]:
         yield
 
 
+#: What a view waits with.
+_NEEDED = ("socket", "thread", "time")
+
+
 def is_patched() -> bool:
     """Whether eventlet has patched this process, by our hand or another's."""
     patcher = sys.modules.get("eventlet.patcher")
-    if patcher is None:
-        return False
-    return all(patcher.is_monkey_patched(name) for name in ("socket", "thread", "time"))
+    return patcher is not None and all(map(patcher.is_monkey_patched, _NEEDED))
 
 
 def patch() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ RETRY_AFTER = 10
 
 #: 192.0.2.1:80, [2001:db8::1]:80 and [2001:db8::1]
 _WITH_PORT = re.compile(r"^(?:([\d.]+):\d+|\[([^\]]+)\](?::\d+)?)$")
+
+#: Characters of an address with a zone and a port. What is longer is none, and not worth a cache.
+_LONGEST = 80
 
 #: Places that are taken, by client; those of all together have no name.
 _taken: Counter[str | None] = Counter()
@@ -44,7 +48,8 @@ class Place:
 
     def __init__(self, client: str) -> None:
         self._keys: tuple[str | None, ...] = (None, client)
-        _taken.update(self._keys)
+        _taken[None] += 1
+        _taken[client] += 1
 
     def give_back(self) -> None:
         """Let another have it; a second call does nothing."""
@@ -81,11 +86,18 @@ def take_place(request: HttpRequest, options: Options) -> Place:
 def _client(request: HttpRequest, hook: str | None) -> str:
     """Return what tells a client from others; "" if nothing does, as on a UNIX socket."""
     address = remote_address(request) if hook is None else import_string(hook)(request)
+    text = str(address or "")
+    return _network(text) if len(text) <= _LONGEST else text
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    """Return the network of an address that a single client may have for itself."""
     try:
         # Some proxies append the port.
-        parsed = ip_address(_WITH_PORT.sub(r"\1\2", str(address)))
+        parsed = ip_address(_WITH_PORT.sub(r"\1\2", address))
     except ValueError:
-        return str(address or "")
+        return address
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped is not None:
             return str(parsed.ipv4_mapped)

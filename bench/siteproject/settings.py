@@ -51,3 +51,10 @@ if "PGDATABASE" in os.environ:
     }
 
 WEBSOCKET_MAX_CONNECTIONS = 20_000  # the default is as many as the largest scenario has clients
+
+# No peer writes a line for each connection here: uvicorn is told --no-access-log, Daphne has none.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"django_websocket_ev.access": {"level": "WARNING"}},
+}

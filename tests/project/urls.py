@@ -8,6 +8,7 @@ import django_views
 import holding_views
 import hostile_views
 import login_views
+import opening_views
 import plain_views
 import proxy_views
 import stats_views
@@ -21,6 +22,7 @@ urlpatterns = [
     *holding_views.urlpatterns,
     *hostile_views.urlpatterns,
     *login_views.urlpatterns,
+    *opening_views.urlpatterns,
     *plain_views.urlpatterns,
     *proxy_views.urlpatterns,
     *stats_views.urlpatterns,
