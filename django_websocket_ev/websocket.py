@@ -15,6 +15,7 @@ from django_websocket_ev.protocol.frames import (
     BINARY,
     LARGE,
     MAX_CONTROL_SIZE,
+    SHORT_TEXT,
     TEXT,
     build_binary,
     build_header,
@@ -157,12 +158,16 @@ class WebSocket:
         if self._in_order:
             self._connection.wait_for_room()
         header = b""
-        if message.__class__ is str:
-            if len(message) < LARGE or self._deflater is not None:
-                frame = self._build_text(message)
+        if message.__class__ is str and self._deflater is None:
+            # The hot path, as build_text() does it.
+            frame = message.encode()
+            size = len(frame)
+            if size < 126:
+                frame = SHORT_TEXT[size] + frame
+            elif size < LARGE:
+                frame = build_header(TEXT, size) + frame
             else:
-                frame = message.encode()
-                header = build_header(TEXT, len(frame))
+                header = build_header(TEXT, size)
         elif self._connection.closed:
             frame = b""  # not sent: send(wait()) is no TypeError when the client has left
         elif message.__class__ is bytes and len(message) >= LARGE and self._deflater is None:
