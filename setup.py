@@ -78,6 +78,8 @@ EXTRAS = {
         "psycopg2-binary>=2.9.9",
         "requests>=2.31",
         "gunicorn>=22",
+        # It cannot carry WebSockets, and a test sees that it says so.
+        "pyuwsgi>=2.0.26; sys_platform != 'win32'",
         "prometheus-client>=0.20",
         # tests/test_packaging.py builds without isolation, so that it needs no network.
         "build>=1.2",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import requests
@@ -55,7 +57,7 @@ def test_without_multithreaded_runserver_is_the_projects_usual_one(runserver):
 
 @pytest.mark.parametrize(
     ("worker", "application"),
-    [("gthread", "wsgi"), ("gthread", "patched_wsgi"), ("sync", "patched_wsgi")],
+    [(worker, module) for worker in ("sync", "gthread") for module in ("wsgi", "patched_wsgi")],
 )
 def test_gunicorn_with_another_worker_refuses_a_websocket(worker, application, tmp_path):
     if find_spec("gunicorn") is None:
@@ -68,3 +70,23 @@ def test_gunicorn_with_another_worker_refuses_a_websocket(worker, application, t
         env=servers.environment({"LOGGING": LOGGING}, HOME=str(tmp_path)),
     ) as server:
         assert "gunicorn" in refusal(server)
+
+
+# uWSGI, whose own WebSockets go another way.
+
+
+@pytest.mark.parametrize("application", ["wsgi", "patched_wsgi"])
+def test_uwsgi_refuses_a_websocket(application):
+    if find_spec("pyuwsgi") is None:
+        missing("uWSGI", "pip install pyuwsgi")
+    with servers.start(
+        *(Path(sys.executable).parent / "uwsgi", "--http-socket=127.0.0.1:0", "--master"),
+        f"--module={application}",
+        banner=r"bound to TCP address 127\.0\.0\.1:(\d+) ",
+        env=servers.environment({"LOGGING": LOGGING}),
+    ) as server:
+        assert "gunicorn" in refusal(server)
+        # Whoever wants no WebSocket is served.
+        assert requests.get(server.url("/plain/")).json()["patched"] is (
+            application == "patched_wsgi"
+        )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import ssl
-import sys
 import time
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,32 +16,9 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect, unix_connect
 
 import servers
-from conftest import OLDER_GUNICORNS, missing
+from conftest import OLDER_GUNICORNS
+from gunicorns import OURS, Gunicorn
 from servers import PATIENCE
-
-OURS = "django_websocket_ev.workers.EventletWorker"
-
-
-class Kind:
-    """A gunicorn and its worker."""
-
-    def __init__(self, database, folder=None, worker=OURS):
-        self.database = database
-        self.folder = folder
-        self.worker = worker
-        scripts = Path(folder) / "bin" if folder else Path(sys.executable).parent
-        self.script = scripts / "gunicorn"
-
-    def start(self, *options, bind="127.0.0.1:0", banner=r"Listening at: https?://.*:(\d+) "):
-        """Start it; wsgi.py knows nothing of a patch. The ``banner`` tells the port."""
-        paths = [self.folder, str(servers.ROOT)] if self.folder else [str(servers.ROOT)]
-        return servers.start(
-            # Not "-m gunicorn", whose own folder would be the first on sys.path after USR2.
-            *(self.script, f"--bind={bind}", "wsgi", f"--worker-class={self.worker}"),
-            *options,
-            banner=banner,
-            env=servers.environment(TEST_DATABASE=self.database, PYTHONPATH=os.pathsep.join(paths)),
-        )
 
 
 def kinds():
@@ -57,10 +31,8 @@ def kinds():
 
 @pytest.fixture(scope="module", params=kinds())
 def kind(request, database, older):
-    if find_spec("gunicorn") is None:
-        missing("gunicorn", "pip install gunicorn")
     version, worker = request.param
-    return Kind(database, version and older(version), worker)
+    return Gunicorn(database, version and older(version), worker)
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +107,7 @@ def test_hup_says_goodbye_and_serves_on(kind):
 @pytest.fixture(scope="module")
 def ours(database):
     """Our worker with the gunicorn that is installed."""
-    if find_spec("gunicorn") is None:
-        missing("gunicorn", "pip install gunicorn")
-    return Kind(database)
+    return Gunicorn(database)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGQUIT, signal.SIGINT])

@@ -6,7 +6,7 @@ import http.client
 import os
 import socket
 import ssl
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -191,13 +191,33 @@ def test_a_client_that_stays_for_one_answer_gets_it_and_the_end(dial, old):
     assert body.endswith(b"}")
 
 
-def test_a_connection_without_a_next_request_ends(gunicorn, file):
-    with gunicorn.start("--keep-alive=1", TEST_FILE=str(file[0])) as running:
+# Connections that wait.
+
+
+@pytest.fixture(scope="module")
+def impatient(gunicorn):
+    """A server that waits a second for the next request."""
+    with gunicorn.start("--keep-alive=1") as running:
         running.tls = None
-        client = Client(running)
+        yield running
+
+
+def test_a_connection_without_a_next_request_ends(impatient):
+    with closing(Client(impatient)) as client:
         assert client.ask().status == 200
         assert client.read_end() == b""
-        client.close()
+
+
+def test_a_request_that_came_while_the_hub_was_held_is_not_late(impatient):
+    with (
+        connect(impatient.ws("/plain/holds_hub/")) as holds,
+        closing(Client(impatient)) as client,
+    ):
+        assert client.ask().status == 200
+        holds.send("")
+        impatient.wait_for_line("the hub is held")
+        client.send(request_for("/accept/"))
+        assert client.read().status == 200
 
 
 # Requests with a body.

@@ -20,10 +20,11 @@ def deaf(request):
 
 @require_websocket
 def ledger(request, name):
-    """Store each message, then acknowledge it; note the end."""
+    """Store each message, then acknowledge it and store that too; note the end."""
     for message in request.websocket:
         store(f"{name} {message}")
         request.websocket.send(message)
+        store(f"{name} {message} acknowledged")
     store(f"{name} end")
 
 

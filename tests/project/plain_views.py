@@ -1,4 +1,4 @@
-"""Views that know nothing of WebSockets, for test_gunicorn_http.py."""
+"""Views that know nothing of WebSockets, all but one, for test_gunicorn_http.py."""
 
 import os
 import threading
@@ -6,6 +6,9 @@ import threading
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
+from eventlet import patcher
+
+from django_websocket_ev import require_websocket
 
 
 @csrf_exempt
@@ -65,7 +68,16 @@ def breaks_off(request):
     return StreamingHttpResponse(pieces())
 
 
+@require_websocket
+def holds_hub(request):
+    """Let nobody run for longer than the server waits for a next request."""
+    request.websocket.wait()
+    print("the hub is held", flush=True)
+    patcher.original("time").sleep(1.5)
+
+
 urlpatterns = [
+    path("plain/holds_hub/", holds_hub),
     path("plain/input/", input_),
     path("plain/whole/", whole),
     path("plain/file/", file),
