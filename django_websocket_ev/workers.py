@@ -27,7 +27,6 @@ from gunicorn.workers.base_async import AsyncWorker
 
 from django_websocket_ev import hub
 from django_websocket_ev.connection import close_all
-from django_websocket_ev.greensocket import has_input
 from django_websocket_ev.http_handler import wait_for_turn
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
 from django_websocket_ev.server import accept, raise_file_limit, watch_hub
@@ -51,58 +50,6 @@ if hasattr(arbiter, "select"):
     arbiter.os = _NativeOs()
 
 
-#: Bytes of a file to send before others get a turn.
-_PIECE = 2**20
-
-
-class _Socket(GreenSocket):  # type: ignore[misc]
-    """A green socket with a ``sendfile()`` that waits; eventlet's own fails instead.
-
-    Those that it accepts are such as well.
-    """
-
-    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send a file, or ``count`` bytes of it, and return how many those were."""
-        sent = 0
-        while count is None or sent < count:
-            size = _PIECE if count is None else min(count - sent, _PIECE)
-            try:
-                taken = os.sendfile(self.fileno(), file.fileno(), offset + sent, size)
-            except BlockingIOError:
-                hubs.trampoline(self, write=True)
-                continue
-            if not taken:
-                break
-            sent += taken
-            eventlet.sleep(0)
-        return sent
-
-
-class _NextRequest(eventlet.Timeout):  # type: ignore[misc]
-    """The time for a connection's next request; one that waits to be read is not late.
-
-    Where the hub was held, as by the first request, which imports all views, its timers
-    come before what has arrived meanwhile.
-    """
-
-    def __init__(self, seconds: float, sock: Any) -> None:
-        self._sock = sock
-        super().__init__(seconds, False)
-
-    def start(self) -> None:
-        """Begin to count."""
-        self._begin(eventlet.getcurrent())
-
-    def _begin(self, thread: Any) -> None:
-        self.timer = hubs.get_hub().schedule_call_global(self.seconds, self._end, thread)
-
-    def _end(self, thread: Any) -> None:
-        if has_input(self._sock.fileno()):
-            self._begin(thread)
-        else:
-            thread.throw(self)
-
-
 def _patience(graceful_timeout: float) -> float:
     """Return the seconds until what is left is cut: sooner than the master kills the worker."""
     return max(graceful_timeout - 1, graceful_timeout / 2)
@@ -115,14 +62,12 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         """Set the process up, right after the fork."""
         #: The path of each request that is served, by its green thread.
         self._served: dict[Any, str] = {}
-        #: The socket of each client, by its green thread.
-        self._clients: dict[Any, Any] = {}
         hub.use()  # that from before the fork shares its epoll with the master
         super().init_process()
 
     def timeout_ctx(self) -> Any:
         """Return what ends the wait for a connection's next request."""
-        return _NextRequest(self.cfg.keepalive, self._clients[eventlet.getcurrent()])
+        return eventlet.Timeout(self.cfg.keepalive or None, False)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Stop at once. A signal handler may not block, so a green thread does it."""
@@ -152,7 +97,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         acceptors = []
         for listener in self.sockets:
-            green = _Socket(listener.sock)
+            green = GreenSocket(listener.sock)
             green.setblocking(True)
 
             def on_accept(sock: Any, address: Any, listener: Any = listener) -> None:
@@ -197,16 +142,12 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             super().handle_error(req, client, addr, exc)
 
     def _serve(self, listener: Any, tls: Any, sock: Any, address: Any) -> None:
-        thread = eventlet.getcurrent()
         try:
             if tls is not None:
                 sock = tls.wrap_socket(
                     sock, server_side=True, do_handshake_on_connect=True, suppress_ragged_eofs=True
                 )
-            self._clients[thread] = sock
             self.handle(listener, sock, address)
         except OSError as error:
             self.log.debug("Connection lost: %s", error)
             sock.close()
-        finally:
-            self._clients.pop(thread, None)

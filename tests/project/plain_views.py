@@ -1,4 +1,4 @@
-"""Views that know nothing of WebSockets, all but one, for test_gunicorn_http.py."""
+"""Views that know nothing of WebSockets, all but one."""
 
 import os
 import threading
