@@ -118,7 +118,7 @@ OPTIONS: dict[str, Option] = {
     "request_timeout": Option(
         60,
         valid.seconds,
-        "seconds for a client to bring the head of its next request, on our own server",
+        "seconds for the head of a request: on our own server of any, under gunicorn of the first",
         is_view_option=False,
     ),
     "subprotocols": Option(

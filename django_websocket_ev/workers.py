@@ -27,6 +27,7 @@ from gunicorn.workers.base_async import AsyncWorker
 
 from django_websocket_ev import hub
 from django_websocket_ev.connection import close_all
+from django_websocket_ev.greensocket import has_input
 from django_websocket_ev.http_handler import wait_for_turn
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
 from django_websocket_ev.server import accept, raise_file_limit, watch_hub
@@ -50,6 +51,74 @@ if hasattr(arbiter, "select"):
     arbiter.os = _NativeOs()
 
 
+#: Seconds for the first request of whoever has just connected to a process that stops: it may be
+#: on its way.
+_LAST_CALL = 2.0
+
+#: Bytes of a file to send before others get a turn.
+_PIECE = 2**20
+
+
+class _Socket(GreenSocket):  # type: ignore[misc]
+    """A green socket with a ``sendfile()`` that waits; eventlet's own fails instead.
+
+    Those that it accepts are such as well.
+    """
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send a file, or ``count`` bytes of it, and return how many those were."""
+        sent = 0
+        while count is None or sent < count:
+            size = _PIECE if count is None else min(count - sent, _PIECE)
+            try:
+                taken = os.sendfile(self.fileno(), file.fileno(), offset + sent, size)
+            except BlockingIOError:
+                hubs.trampoline(self, write=True)
+                continue
+            if not taken:
+                break
+            sent += taken
+            eventlet.sleep(0)
+        return sent
+
+
+class _Patience(eventlet.Timeout):  # type: ignore[misc]
+    """The time that a client has for its next request, in a ``with`` statement.
+
+    Where the process stops it is ``last`` seconds from then.
+
+    What has come and waits to be read is not late: where the hub was held, as by the first
+    request, which imports all views, its timers come before what has arrived meanwhile.
+    """
+
+    def __init__(self, seconds: float, sock: Any, waiting: set[_Patience], last: float = 0) -> None:
+        self.last = last
+        self._fileno = sock.fileno()  # which TLS will take from it
+        self._waiting = waiting
+        self._thread = eventlet.getcurrent()
+        super().__init__(seconds, False)
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._waiting.add(self)
+        self.timer = hubs.get_hub().schedule_call_global(self.seconds, self.end)
+
+    def cancel(self) -> None:
+        """Count no more."""
+        self._waiting.discard(self)
+        super().cancel()
+
+    def end(self) -> None:
+        """Stop waiting, if nothing is there yet. Only the hub may call this."""
+        if self not in self._waiting:
+            return
+        super().cancel()
+        if has_input(self._fileno):
+            self.start()
+        else:
+            self._thread.throw(self)
+
+
 def _patience(graceful_timeout: float) -> float:
     """Return the seconds until what is left is cut: sooner than the master kills the worker."""
     return max(graceful_timeout - 1, graceful_timeout / 2)
@@ -62,12 +131,26 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         """Set the process up, right after the fork."""
         #: The path of each request that is served, by its green thread.
         self._served: dict[Any, str] = {}
+        #: The socket of each client, and whether it has sent a request, by its green thread.
+        self._clients: dict[Any, tuple[Any, bool]] = {}
+        #: With those whose next request is to come.
+        self._waiting: set[_Patience] = set()
         hub.use()  # that from before the fork shares its epoll with the master
         super().init_process()
 
     def timeout_ctx(self) -> Any:
         """Return what ends the wait for a connection's next request."""
-        return eventlet.Timeout(self.cfg.keepalive or None, False)
+        thread = eventlet.getcurrent()
+        sock, has_asked = self._clients[thread]
+        self._clients[thread] = sock, True
+        if has_asked:
+            return _Patience(self.cfg.keepalive, sock, self._waiting)
+        return self._first_patience(sock)
+
+    def _first_patience(self, sock: Any) -> _Patience:
+        """Return what ends the wait for a client's first request, or for TLS before that."""
+        seconds = self._request_timeout if self.alive else _LAST_CALL
+        return _Patience(seconds, sock, self._waiting, _LAST_CALL)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Stop at once. A signal handler may not block, so a green thread does it."""
@@ -86,6 +169,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the master says otherwise, then let everybody finish."""
         raise_file_limit()
+        self._request_timeout = 60.0
         if "django.conf" in sys.modules:
             from django_websocket_ev.conf import get_options
 
@@ -93,11 +177,12 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             raise_file_limit(options.max_connections)
             if options.hub_watchdog is not None:
                 watch_hub(options.hub_watchdog)
+            self._request_timeout = options.request_timeout
         pool = eventlet.GreenPool(self.worker_connections)
         tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         acceptors = []
         for listener in self.sockets:
-            green = GreenSocket(listener.sock)
+            green = _Socket(listener.sock)
             green.setblocking(True)
 
             def on_accept(sock: Any, address: Any, listener: Any = listener) -> None:
@@ -110,6 +195,8 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             self._wait_for_signal()
         for acceptor in acceptors:
             acceptor.kill()
+        for patience in self._waiting:  # they have nothing to finish
+            hubs.get_hub().schedule_call_global(patience.last, patience.end)
         close_all(SERVICE_RESTART if self.nr >= self.max_requests else GOING_AWAY)
         with eventlet.Timeout(_patience(self.cfg.graceful_timeout), False):
             while pool.running():
@@ -142,12 +229,19 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             super().handle_error(req, client, addr, exc)
 
     def _serve(self, listener: Any, tls: Any, sock: Any, address: Any) -> None:
+        thread = eventlet.getcurrent()
         try:
             if tls is not None:
-                sock = tls.wrap_socket(
-                    sock, server_side=True, do_handshake_on_connect=True, suppress_ragged_eofs=True
-                )
+                encrypted = None
+                with self._first_patience(sock):
+                    encrypted = tls.wrap_socket(sock, server_side=True)
+                if encrypted is None:
+                    raise TimeoutError("its TLS handshake did not end in time")
+                sock = encrypted
+            self._clients[thread] = sock, False
             self.handle(listener, sock, address)
         except OSError as error:
             self.log.debug("Connection lost: %s", error)
             sock.close()
+        finally:
+            self._clients.pop(thread, None)

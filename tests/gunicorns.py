@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +25,9 @@ class Gunicorn:
         self.worker = worker
         scripts = Path(folder) / "bin" if folder else Path(sys.executable).parent
         self.script = scripts / "gunicorn"
+        found = metadata.distributions(name="gunicorn", path=[folder] if folder else sys.path)
+        #: The first number of its version.
+        self.version = int(next(iter(found)).version.partition(".")[0])
 
     def start(
         self,

@@ -29,6 +29,7 @@ from websockets.exceptions import InvalidStatus
 import servers
 from conftest import missing
 from servers import PATIENCE
+from tls import client_context
 
 DEPLOY = servers.ROOT / "docs" / "deploy"
 HOST = "www.example.com"
@@ -162,7 +163,7 @@ class Site:
     def __init__(self, ports: tuple[int, int], certificate: tuple[Path, Path]) -> None:
         self.port, self.http_port = ports
         self.ca = str(certificate[0])
-        self.context = ssl.create_default_context(cafile=self.ca)
+        self.context = client_context(self.ca)
 
     def dial(self, source: str = "127.0.0.1") -> ssl.SSLSocket:
         """Return a TLS socket to the proxy, from the address ``source``."""

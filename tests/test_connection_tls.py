@@ -11,6 +11,7 @@ import servers
 from rawclient import BINARY, TEXT
 from scene import Scene
 from servers import PATIENCE
+from tls import client_context
 
 #: Bytes that one TLS record carries at most.
 RECORD = 2**14
@@ -19,7 +20,7 @@ RECORD = 2**14
 @pytest.fixture(scope="module")
 def context(certificate) -> ssl.SSLContext:
     """A client's context that trusts the certificate."""
-    return ssl.create_default_context(cafile=certificate[0])
+    return client_context(certificate[0])
 
 
 @pytest.fixture(scope="module")

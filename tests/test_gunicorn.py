@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import ssl
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ import servers
 from conftest import OLDER_GUNICORNS
 from gunicorns import OURS, Gunicorn
 from servers import PATIENCE
+from tls import client_context
 
 
 def kinds():
@@ -190,10 +190,9 @@ def test_a_unix_socket(ours, tmp_path):
 
 def test_tls(ours, certificate):
     chain, key = certificate
-    context = ssl.create_default_context(cafile=chain)
     with ours.start(f"--certfile={chain}", f"--keyfile={key}") as running:
         address = f"wss://127.0.0.1:{running.port}/echo/"
-        with connect(address, ssl=context) as websocket:
+        with connect(address, ssl=client_context(chain)) as websocket:
             websocket.send("hello" * 10_000)
             assert websocket.recv(PATIENCE) == "hello" * 10_000
             assert running.stop() == 0

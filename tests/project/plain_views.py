@@ -1,4 +1,4 @@
-"""Views that know nothing of WebSockets, all but one."""
+"""Views that know nothing of WebSockets, all but one, for test_gunicorn_http.py."""
 
 import os
 import threading
