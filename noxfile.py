@@ -70,7 +70,7 @@ def gunicorn(session: nox.Session, gunicorn: str) -> None:
     """Those that start gunicorn."""
     run(
         session,
-        *("tests/test_gunicorn.py", "tests/test_gunicorn_stop.py"),
+        *("tests/test_gunicorn.py", "tests/test_gunicorn_http.py", "tests/test_gunicorn_stop.py"),
         *("tests/test_gunicorn_sessions.py", "tests/test_deployment_mistakes.py"),
         *("tests/test_metrics.py", "tests/test_django_servers.py"),
         requirement=f"gunicorn=={gunicorn}" if gunicorn else "gunicorn",
