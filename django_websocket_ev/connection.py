@@ -133,7 +133,7 @@ class Connection:
         self._reads = 0
         self._outgoing = Outgoing(
             self._hub,
-            sock.fileno(),
+            sock,
             send,
             greensocket.more_flag(sock),
             options,
@@ -256,6 +256,7 @@ class Connection:
     def wait(self, timeout: float | None = None) -> str | bytes | None:
         """Return the next message, None once there is none left and the socket is closed."""
         if self._queue:
+            self._outgoing.on_return()
             return self._incoming.take()
         if self._has_ended():
             return None
@@ -332,7 +333,13 @@ class Connection:
         if self._outgoing.waiting and not has_room and self._outgoing.is_full():
             self._wait_for_room()
         outgoing = self._outgoing
-        if not (outgoing.put_large(header, frame) if header else outgoing.put(frame)):
+        if header:
+            is_there = outgoing.put_large(header, frame)
+        elif self._queue:
+            is_there = outgoing.put_early(frame)
+        else:
+            is_there = outgoing.put(frame)
+        if not is_there:
             self._on_broken()
             raise self._error()
         count = self.messages_out = self.messages_out + messages

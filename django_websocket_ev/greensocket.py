@@ -56,8 +56,7 @@ def take(sock: Any) -> tuple[Callable[[int], bytes], Callable[..., int]]:
     Turns Nagle's algorithm off: together with delayed acknowledgements it holds
     small messages back for 40 ms.
     """
-    with suppress(OSError):  # a UNIX socket has no such delay
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    push(sock)
     if isinstance(sock, GreenSocket):
         return sock.fd.recv, sock.fd.send
     sock.setblocking(False)
@@ -67,6 +66,12 @@ def take(sock: Any) -> tuple[Callable[[int], bytes], Callable[..., int]]:
 def more_flag(sock: Any) -> int | None:
     """Return the flag for ``send`` by which the kernel waits for what follows, None without one."""
     return None if is_tls(sock) else getattr(socket, "MSG_MORE", None)
+
+
+def push(sock: Any) -> None:
+    """Turn Nagle's algorithm off, by which also leaves what the kernel has held back."""
+    with suppress(OSError):  # a UNIX socket has no such delay
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def end_output(sock: Any) -> None:

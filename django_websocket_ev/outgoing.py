@@ -6,10 +6,12 @@ it does not take waits here, in order, until the hub finds that it would.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
+from django_websocket_ev import greensocket
 from django_websocket_ev.greensocket import WOULD_BLOCK
 from django_websocket_ev.protocol import frames
 
@@ -18,12 +20,18 @@ if TYPE_CHECKING:
 
     from django_websocket_ev.conf import Options
 
+#: Seconds after an answer within which a view that does nothing else is back for the next message.
+_AT_ONCE = 0.0001
+
+#: How often in a row it was, before it is taken for one that will be.
+_OFTEN = 8
+
 #: Pings that came at once and are all answered.
 _PONGS = 16
 
 
 class Outgoing:
-    """The write buffer of one socket, and the green threads that wait for room in it.
+    """The write buffer of ``sock``, and the green threads that wait for room in it.
 
     ``send`` is the socket's, and never blocks; ``more`` is its flag for what is to
     leave with the next bytes, where it has one. The hub calls ``on_sent`` each
@@ -31,14 +39,15 @@ class Outgoing:
     """
 
     __slots__ = (
-        *("_hub", "_fileno", "_send", "_more", "_limit", "_timeout", "_on_sent", "_on_broken"),
+        *("_hub", "_sock", "_send", "_more", "_limit", "_timeout", "_on_sent", "_on_broken"),
         *("_listener", "_pong", "_pong_after", "_senders", "bytes", "waiting"),
+        *("_answered_at", "_returned", "_held_at", "_push_timer"),
     )
 
     def __init__(
         self,
         hub: Any,
-        fileno: int,
+        sock: Any,
         send: Callable[..., int],
         more: int | None,
         options: Options,
@@ -46,7 +55,7 @@ class Outgoing:
         on_broken: Callable[..., None],
     ) -> None:
         self._hub = hub
-        self._fileno = fileno
+        self._sock = sock
         self._send = send
         self._more = more
         self._limit = options.write_limit
@@ -61,6 +70,13 @@ class Outgoing:
         self._senders: list[Any] = []
         #: Of all frames until now.
         self.bytes = 0
+        #: When the view answered a message with others behind it.
+        self._answered_at = 0.0
+        #: How often in a row it came back for the next at once.
+        self._returned = 0
+        #: What ``bytes`` was when the kernel was last told to wait for more.
+        self._held_at = -1
+        self._push_timer: Any = None
 
     def put(self, frame: bytes) -> bool:
         """Send a frame, or let it wait behind those that do; return whether the peer is there."""
@@ -77,22 +93,57 @@ class Outgoing:
         if sent != len(frame):
             self.waiting = memoryview(frame)[sent:]
             self._listener = self._hub.add(
-                self._hub.WRITE, self._fileno, self._on_writable, self._on_broken, None
+                self._hub.WRITE, self._sock.fileno(), self._on_writable, self._on_broken, None
             )
         return True
+
+    def put_early(self, frame: bytes) -> bool:
+        """Send a frame as :meth:`put` does, while further messages wait for the same view.
+
+        One that has always come back for the next at once will answer that as well: so the
+        kernel is told to have this leave in one packet with what follows. Where nothing does,
+        it leaves as soon as the view waits for whatever it may be, and after a fifth of a
+        second, by the kernel's clock, while it does not.
+        """
+        if self._returned < _OFTEN or self._more is None or self.waiting:
+            is_there = self.put(frame)
+        else:
+            is_there = self._put_more(frame)
+            self._held_at = self.bytes
+            if self._push_timer is None:
+                self._push_timer = self._hub.schedule_call_global(0, self._push)
+        self._answered_at = monotonic()
+        return is_there
+
+    def on_return(self) -> None:
+        """The view is back for the next message, which is there."""
+        is_at_once = monotonic() - self._answered_at < _AT_ONCE
+        self._returned = self._returned + 1 if is_at_once else 0
+
+    def _push(self) -> None:
+        """Have what the kernel holds back leave."""
+        self._push_timer = None
+        if self._held_at == self.bytes:
+            greensocket.push(self._sock)
 
     def put_large(self, header: bytes, payload: bytes) -> bool:
         """Send a frame as :meth:`put` does, and copy its payload only where it has to wait."""
         if self._more is None or self.waiting:
             return self.put(header + payload)
+        return self._put_more(header, payload)
+
+    def _put_more(self, data: bytes, rest: bytes = b"") -> bool:
+        """Send ``data`` as what has more behind it, and then the ``rest``."""
         try:
-            sent = self._send(header, self._more)
+            sent = self._send(data, self._more)
         except WOULD_BLOCK:
             sent = 0
         except OSError:
             return False
         self.bytes += sent
-        return self.put(payload if sent == len(header) else header[sent:] + payload)
+        if sent != len(data):
+            rest = data[sent:] + rest
+        return not rest or self.put(rest)
 
     def _append(self, frame: bytes) -> None:
         if not isinstance(self.waiting, bytearray):
@@ -175,6 +226,8 @@ class Outgoing:
     def end(self) -> None:
         """Stop for good, and let go of whoever was to be called."""
         self.stop()
+        if self._push_timer is not None:
+            self._push_timer.cancel()
         self._on_sent = self._on_broken = _do_nothing
 
 

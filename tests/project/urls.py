@@ -1,5 +1,6 @@
 """The addresses of the tests' project: a module of views for each group of tests."""
 
+import answering_views
 import api_views
 import client_views
 import database_views
@@ -14,6 +15,7 @@ import proxy_views
 import stats_views
 
 urlpatterns = [
+    *answering_views.urlpatterns,
     *api_views.urlpatterns,
     *client_views.urlpatterns,
     *database_views.urlpatterns,
