@@ -32,7 +32,7 @@ test-slow: $(VENV)/.made-test $(NODE_MODULES) ## run the others: packaging, brow
 	$(BIN) -m pytest -m slow $(ARGS)
 
 # pyenv's Pythons are found through its shims, which serve those that PYENV_VERSION names.
-test-all: $(VENV)/.made-matrix ## run the tests on every Python, Django, gunicorn and hub (ARGS="-t ends")
+test-all: $(VENV)/.made-matrix $(NODE_MODULES) ## run the tests on every Python, Django, gunicorn and hub (ARGS="-t ends")
 	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | grep '^3' | paste -s -d: -) \
 	    $(BIN) -m nox $(ARGS)
 

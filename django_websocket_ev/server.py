@@ -29,8 +29,13 @@ with quiet():
     from eventlet import patcher, wsgi
     from eventlet.event import Event
     from eventlet.greenio import shutdown_safe
-    from eventlet.hubs import get_hub
+    from eventlet.hubs import get_hub, selects
     from eventlet.support.greenlets import GreenletExit
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,6 +51,11 @@ _ACCEPT_TURN = 32
 #: Seconds that a client may take for the next bytes of a request's body, or of a response.
 _SOCKET_TIMEOUT = 60
 
+#: Descriptors that select() can look at; one above them would end the hub, and so the process.
+_SELECTABLE = 1024
+
+#: Descriptors that are left to views: a part of all, and at most so many.
+_VIEWS_PART, _VIEWS_FILES = 4, 64
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -185,9 +195,19 @@ def accept(listener: Any, on_accept: Callable[[Any, Any], None]) -> None:
     Raises OSError only where the listening socket itself fails.
     """
     accepted = 0
+    is_told = False
     while True:
         try:
             sock, address = listener.accept()
+            while not _leaves_files(sock):
+                if not is_told:
+                    logger.error(
+                        "No further connection is served for now: this process has as many files"
+                        " open as it may, but for a few that are left to the views (ulimit -n)."
+                    )
+                    is_told = True
+                eventlet.sleep(0.1)
+            is_told = False
         except ssl.SSLError:
             continue
         except OSError as error:
@@ -202,6 +222,22 @@ def accept(listener: Any, on_accept: Callable[[Any, Any], None]) -> None:
         accepted += 1
         if not accepted % _ACCEPT_TURN:
             eventlet.sleep(0)
+
+
+def _leaves_files(sock: Any) -> bool:
+    """Whether the views can open files, and connections to databases, besides the clients'."""
+    if resource is None:
+        return True
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = soft - min(soft // _VIEWS_PART, _VIEWS_FILES)
+    if soft == resource.RLIM_INFINITY or sock.fileno() < most:
+        return True
+    # Those before it may have left: the next file has the lowest number that is free.
+    with suppress(OSError):
+        probe = os.dup(sock.fileno())
+        os.close(probe)
+        return probe < most
+    return False
 
 
 def listen(address: tuple[str, int], family: int = socket.AF_INET) -> Any:
@@ -220,24 +256,27 @@ def listen(address: tuple[str, int], family: int = socket.AF_INET) -> Any:
 def raise_file_limit(connections: int | None = None) -> None:
     """Raise the soft limit of open files to the hard one: each client is a file.
 
+    Under eventlet's hub ``selects`` it is set to what that can carry, however high it was.
     Warns where so many ``connections`` may be open, and not as many files.
     """
-    try:
-        import resource
-    except ImportError:  # not on Windows
+    if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    wanted = hard
+    if isinstance(get_hub(), selects.Hub):
+        wanted = _SELECTABLE if hard == resource.RLIM_INFINITY else min(hard, _SELECTABLE)
+    if soft != wanted:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
         except (OSError, ValueError):
             logger.debug("the limit of open files stays at %s", soft)
     if connections is not None and soft != resource.RLIM_INFINITY and soft < connections:
         logger.warning(
             "This process may open %d files, and WEBSOCKET_MAX_CONNECTIONS is %d: clients beyond"
             " the former will wait in vain. Raise the limit (LimitNOFILE= in a systemd unit,"
-            " --ulimit nofile= for docker, ulimit -n in a shell), or lower the setting.",
+            " --ulimit nofile= for docker, ulimit -n in a shell), or lower the setting. With"
+            " EVENTLET_HUB=selects it is 1,024, always: unset that.",
             soft,
             connections,
         )

@@ -1,10 +1,12 @@
 """More clients than eventlet's own server, or a soft limit of open files, would take."""
 
 import contextlib
+import os
 
 import pytest
 
 import rawclient
+import servers
 from conftest import missing
 
 CLIENTS = 1100
@@ -22,6 +24,7 @@ def files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.skipif(os.environ.get("EVENTLET_HUB") == "selects", reason="select() takes 1,024")
 def test_more_than_1024_clients_are_served_at_once(server, files):
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(rawclient.connect(server, "/echo/")) for _ in range(CLIENTS)]
@@ -30,3 +33,18 @@ def test_more_than_1024_clients_are_served_at_once(server, files):
             client.send_text(f"client {number}")
         for number, client in enumerate(clients):
             assert client.read_text() == f"client {number}"
+
+
+def test_where_select_takes_no_more_the_others_wait_and_views_have_files(files):
+    with (
+        servers.runwsserver(EVENTLET_HUB="selects") as server,
+        contextlib.ExitStack() as stack,
+    ):
+        socks = [stack.enter_context(rawclient.dial(server)) for _ in range(CLIENTS)]
+        server.wait_for_line("No further connection is served for now")
+        client = rawclient.RawClient(socks[0], "/echo/")
+        client.send_text("hello")
+        assert client.read_text() == "hello"
+        for sock in socks[1:200]:
+            sock.close()
+        rawclient.RawClient(socks[-1], "/echo/")

@@ -61,7 +61,7 @@ def test_too_few_files_for_the_connections_are_told_of(database):
         with connect(running.ws("/echo/")) as websocket:
             sockets = [dial(running.port) for _ in range(400)]
             try:
-                running.wait_for_line("No further connection is accepted for now")
+                running.wait_for_line("No further connection is served for now")
                 websocket.send("still here")
                 assert websocket.recv(PATIENCE) == "still here"
             finally:
