@@ -165,8 +165,10 @@ class Connection:
     def _on_readable(self, _fd: int) -> None:
         if self._over:
             return
+        # Python 3.11 looks for a method where what is called is in a slot, and not where it is read.
+        recv = self._recv
         try:
-            data = self._recv(READ_SIZE)
+            data = recv(READ_SIZE)
         except WOULD_BLOCK:
             return
         except (OSError, ValueError):
@@ -175,7 +177,8 @@ class Connection:
         waiter = self._waiter
         if waiter is not None:
             # The hot path: a view waits, and this is what it waits for.
-            message = self._feed_whole(data)
+            feed_whole = self._feed_whole
+            message = feed_whole(data)
             if message is not None:
                 self.messages_in += 1
                 self._waiter = None
@@ -265,24 +268,29 @@ class Connection:
                 "another green thread is in wait() on this WebSocket already: let one"
                 " receive, and hand over what it gets, for example with a queue.Queue"
             )
-        current = self._waiter = getcurrent()
-        timer = None
         if timeout is not None:
-            timer = self._hub.schedule_call_global(
-                max(0, timeout), self._time_out, current, timeout
-            )
+            return self._wait_until(timeout)
+        current = self._waiter = getcurrent()
+        hub = self._hub.greenlet
+        result: str | bytes | None
         try:
-            hub = self._hub.greenlet
-            result: str | bytes | None
             # The hub's own switch() does the former in the end, with more ado.
             result = hub.switch() if current.parent is hub else self._hub.switch()
-            return result
-        finally:
-            # Whoever switched to us has cleared this, an exception has not.
+        except BaseException:
+            # Whoever switches to us clears this first, an exception does not.
             if self._waiter is current:
                 self._waiter = None
-            if timer is not None:
-                timer.cancel()
+            raise
+        return result
+
+    def _wait_until(self, timeout: float) -> str | bytes | None:
+        timer = self._hub.schedule_call_global(
+            max(0, timeout), self._time_out, getcurrent(), timeout
+        )
+        try:
+            return self.wait()
+        finally:
+            timer.cancel()
 
     def _has_ended(self) -> bool:
         """Whether no further message can come."""

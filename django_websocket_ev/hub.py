@@ -83,7 +83,8 @@ class Hub(epolls.Hub):  # type: ignore[misc]
                 if event & readable:
                     listener = readers.get(fileno)
                     if listener is not None:
-                        listener.cb(fileno)
+                        callback = listener.cb  # no method, so better not called as one
+                        callback(fileno)
                 if event & writable:
                     listener = writers.get(fileno)
                     if listener is not None:

@@ -84,8 +84,9 @@ class Outgoing:
         if self.waiting:
             self._append(frame)
             return True
+        send = self._send
         try:
-            sent = self._send(frame)
+            sent = send(frame)
         except WOULD_BLOCK:
             sent = 0
         except OSError:

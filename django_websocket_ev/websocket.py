@@ -158,7 +158,7 @@ class WebSocket:
         if self._in_order:
             self._connection.wait_for_room()
         header = b""
-        if message.__class__ is str and self._deflater is None:
+        if type(message) is str and self._deflater is None:
             # The hot path, as build_text() does it.
             frame = message.encode()
             size = len(frame)
@@ -170,7 +170,7 @@ class WebSocket:
                 header = build_header(TEXT, size)
         elif self._connection.closed:
             frame = b""  # not sent: send(wait()) is no TypeError when the client has left
-        elif message.__class__ is bytes and len(message) >= LARGE and self._deflater is None:
+        elif type(message) is bytes and len(message) >= LARGE and self._deflater is None:
             frame = message
             header = build_header(BINARY, len(frame))
         else:
