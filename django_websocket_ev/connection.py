@@ -165,7 +165,7 @@ class Connection:
     def _on_readable(self, _fd: int) -> None:
         if self._over:
             return
-        # Python 3.11 looks for a method where what is called is in a slot, and not where it is read.
+        # Read first, then called: Python 3.11 looks for a method where both are one.
         recv = self._recv
         try:
             data = recv(READ_SIZE)
