@@ -15,6 +15,7 @@ COMMANDS = {
     "hostile": ("bench.hostile.scenario", "main"),
     "compression": ("bench.compression", "main"),
     "databases": ("bench.databases", "main"),
+    "garbage": ("bench.garbage", "main"),
     "instructions": ("bench.instructions", "main"),
 }
 

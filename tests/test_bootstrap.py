@@ -65,6 +65,7 @@ DATABASES = {
 # Patching.
 
 
+@pytest.mark.slow
 def test_importing_the_package_patches_nothing_and_a_late_patch_leaves_it_so(run):
     script = """
         import socket, threading, time
@@ -115,6 +116,7 @@ def test_patched_first_green_threads_have_a_connection_each_and_patching_again_i
     assert output_of(done) == ["2"]
 
 
+@pytest.mark.slow
 def test_patched_late_by_another_hand_green_threads_share_a_connection_and_it_is_told(run):
     # The trap itself: this is what the bootstrap is there to prevent.
     script = """
@@ -146,6 +148,7 @@ def test_psycopg_before_the_patch_is_too_late_as_well(run):
     assert "LatePatchError: psycopg was imported before" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_notice_that_eventlet_is_deprecated_is_kept_from_every_start(run):
     script = """
         import sys, warnings
@@ -183,6 +186,7 @@ def test_a_script_runs_patched_as_if_python_ran_it(run, tmp_path):
     assert done.returncode == 7
 
 
+@pytest.mark.slow
 def test_a_module_runs_patched_as_if_python_ran_it(run, tmp_path):
     files = {"module.py": REPORTS, "beside.py": ""}
     done = run("-m", "django_websocket_ev", "-m", "module", "--flag", files=files)

@@ -91,10 +91,12 @@ def test_sqlite_is_a_note():
     assert found(check_sqlite, POSTGRESQL) == []
 
 
+@pytest.mark.slow
 def test_a_plain_start_with_sqlite_says_nothing():
     assert "System check identified no issues" in servers.manage("check")
 
 
+@pytest.mark.slow
 def test_a_plain_check_with_postgresql_says_nothing():
     databases = {"default": POSTGRESQL}
     output = servers.manage("check", settings={"DATABASES": databases})

@@ -9,6 +9,8 @@ import rawclient
 import servers
 from conftest import missing
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 1100
 
 

@@ -18,6 +18,8 @@ from fuzzing.conversations import Conversation, plain_conversation
 from fuzzing.mutations import mutate, mutate_bytes
 from servers import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 SESSIONS = 1000
 
 OFFER = "Sec-WebSocket-Extensions: permessage-deflate"

@@ -138,6 +138,7 @@ def test_persistent_connections_do_not_pile_up_with_http(site, watcher):
         until(watcher, "true", 0)
 
 
+@pytest.mark.slow
 def test_with_a_pool_many_share_few_connections(postgresql, database):
     pool = {"min_size": 1, "max_size": 3, "timeout": PATIENCE}
     default = {**postgresql, "OPTIONS": {"pool": pool}}
@@ -153,6 +154,7 @@ def test_with_a_pool_many_share_few_connections(postgresql, database):
             assert len(pids) <= 3
 
 
+@pytest.mark.slow
 def test_a_connection_that_the_server_has_dropped_is_replaced_in_the_pool(
     postgresql, database, watcher
 ):
@@ -173,6 +175,7 @@ def test_a_connection_that_the_server_has_dropped_is_replaced_in_the_pool(
         assert ask(websocket, "SELECT 1") == [1]
 
 
+@pytest.mark.slow
 def test_a_database_in_memory_is_kept(database):
     memory = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     with (

@@ -85,6 +85,7 @@ def is_waiting(websocket):
     return False
 
 
+@pytest.mark.slow
 def test_many_that_ask_at_once_share_few_connections(two):
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(two.ws("/databases/sql/"))) for _ in range(20)]
@@ -96,6 +97,7 @@ def test_many_that_ask_at_once_share_few_connections(two):
             assert 2 in counts
 
 
+@pytest.mark.slow
 def test_http_waits_its_turn_as_well_and_gives_back_at_its_end(one):
     with (
         requests.Session() as first,
@@ -229,6 +231,7 @@ def test_who_waits_for_too_long_is_told_the_cure(postgresql, database):
         assert isinstance(ask(other, BACKEND), list)
 
 
+@pytest.mark.slow
 def test_a_pool_has_its_own_limit(postgresql, database):
     pool = {"min_size": 1, "max_size": 3, "timeout": PATIENCE}
     databases = {"default": {**postgresql, "OPTIONS": {"pool": pool}}}
@@ -240,6 +243,7 @@ def test_a_pool_has_its_own_limit(postgresql, database):
         assert ask(holding, BACKEND) != ask(other, BACKEND)
 
 
+@pytest.mark.slow
 def test_databases_in_memory_are_not_counted(database):
     memory = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     with (
@@ -260,6 +264,7 @@ print(*(getattr(BaseDatabaseWrapper, name).__code__.co_filename
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "hooks"), [({}, False), ({"WEBSOCKET_DB_CONNECTIONS": 1}, True)]
 )

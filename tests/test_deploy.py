@@ -25,6 +25,8 @@ from django_websocket_ev.conf import OPTIONS
 from proxies import DEPLOY
 from servers import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 HEADERS = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
 
 

@@ -45,6 +45,7 @@ def test_django_before_the_worker_is_an_error_that_names_the_cure(tmp_path, data
     assert "from django_websocket_ev import bootstrap; bootstrap.patch()" in done.stdout
 
 
+@pytest.mark.slow
 def test_too_few_files_for_the_connections_are_told_of(database):
     with servers.start(
         "-c",

@@ -55,6 +55,7 @@ def test_without_multithreaded_runserver_is_the_projects_usual_one(runserver):
 # gunicorn, with workers that are not eventlet's.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("worker", "application"),
     [(worker, module) for worker in ("sync", "gthread") for module in ("wsgi", "patched_wsgi")],
@@ -75,6 +76,7 @@ def test_gunicorn_with_another_worker_refuses_a_websocket(worker, application, t
 # uWSGI, whose own WebSockets go another way.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("application", ["wsgi", "patched_wsgi"])
 def test_uwsgi_refuses_a_websocket(application):
     if find_spec("pyuwsgi") is None:

@@ -227,6 +227,7 @@ print(*[message.id for message in check_psycopg()])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "ids"), [("untold", "websocket.E002"), ("told", "")])
 def test_a_psycopg_that_waits_in_c_is_an_error_in_a_patched_process(how, ids):
     if find_spec("psycopg_binary") is None and find_spec("psycopg_c") is None:

@@ -110,6 +110,7 @@ def ours(database):
     return Gunicorn(database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGQUIT, signal.SIGINT])
 def test_quit_and_int_say_goodbye_too(ours, signum):
     with ours.start() as running, echoing(running) as websocket:
@@ -117,6 +118,7 @@ def test_quit_and_int_say_goodbye_too(ours, signum):
         assert closed(websocket) == 1001
 
 
+@pytest.mark.slow
 def test_max_requests_says_come_back(ours):
     with ours.start("--max-requests=3") as running, echoing(running) as websocket:
         for _ in range(3):
@@ -126,6 +128,7 @@ def test_max_requests_says_come_back(ours):
             pass
 
 
+@pytest.mark.slow
 def test_usr2_starts_another_that_serves_when_the_first_has_gone(ours, tmp_path):
     pidfile = tmp_path / "gunicorn.pid"
     with ours.start(f"--pid={pidfile}") as running, echoing(running) as websocket:
@@ -159,6 +162,7 @@ def test_two_workers_share_the_clients(ours):
         assert running.stop() == 0
 
 
+@pytest.mark.slow
 def test_reuse_port(ours):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
@@ -174,6 +178,7 @@ def test_reuse_port(ours):
         raise AssertionError(running.output)
 
 
+@pytest.mark.slow
 def test_preload_is_patched_in_time(ours):
     with ours.start("--preload") as running, echoing(running):
         pass

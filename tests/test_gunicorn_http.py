@@ -42,7 +42,7 @@ def gunicorn(request, database, older):
     return Gunicorn(database, request.param and older(request.param))
 
 
-@pytest.fixture(scope="module", params=["tcp", "tls"])
+@pytest.fixture(scope="module", params=["tcp", pytest.param("tls", marks=pytest.mark.slow)])
 def server(request, gunicorn, file, certificate):
     chain, key = certificate
     tls = (f"--certfile={chain}", f"--keyfile={key}") if request.param == "tls" else ()
@@ -224,6 +224,7 @@ def test_the_first_request_has_more_time(impatient):
         assert newcomer.read_end() == b""
 
 
+@pytest.mark.slow
 def test_a_client_that_asks_for_nothing_is_let_go(gunicorn, certificate):
     chain, key = certificate
     impatience = json.dumps({"WEBSOCKET_REQUEST_TIMEOUT": 0.5})
@@ -235,6 +236,7 @@ def test_a_client_that_asks_for_nothing_is_let_go(gunicorn, certificate):
             assert sock.recv(1) == b""
 
 
+@pytest.mark.slow
 def test_a_stop_waits_for_nobody_who_asks_for_nothing(gunicorn):
     options = ("--keep-alive=600", "--graceful-timeout=600")
     with gunicorn.start(*options) as running:

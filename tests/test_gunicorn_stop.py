@@ -19,6 +19,8 @@ from conftest import OLDER_GUNICORNS
 from gunicorns import Gunicorn
 from servers import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def gunicorn(database, older, tmp_path):

@@ -13,7 +13,9 @@ import servers
 from servers import PATIENCE
 
 
-@pytest.fixture(scope="module", params=["epolls", "poll", "selects"])
+@pytest.fixture(
+    scope="module", params=["epolls", pytest.param("poll", marks=pytest.mark.slow), "selects"]
+)
 def site(request, database):
     if request.param == "epolls" and sys.platform != "linux":
         pytest.skip("epoll is Linux's")

@@ -22,7 +22,9 @@ OWN_ORIGIN = f"https://{proxies.HOST}"
 LIMIT = 4
 
 
-@pytest.fixture(scope="module", params=[proxies.TCP, proxies.UNIX])
+@pytest.fixture(
+    scope="module", params=[proxies.TCP, pytest.param(proxies.UNIX, marks=pytest.mark.slow)]
+)
 def running(request, database, certificate):
     """nginx and gunicorn behind it, on a port and on a UNIX socket."""
     proxies.binary("nginx", "nginx-light")
@@ -159,6 +161,7 @@ def test_plain_http_is_sent_to_tls(site):
     assert answer.headers["Location"] == f"https://{proxies.HOST}/page/?n=1"
 
 
+@pytest.mark.slow
 def test_x_forwarded_host_will_do_where_django_is_told_to_take_it(database, certificate):
     with (
         proxies.public_folder() as folder,
@@ -187,6 +190,7 @@ def test_pings_keep_who_is_silent_from_the_read_timeout(database, certificate):
             assert silent.read_end() == b""  # with no Close frame
 
 
+@pytest.mark.slow
 def test_a_restart_of_gunicorn_says_goodbye_and_a_stop_is_502(database, certificate):
     with (
         proxies.public_folder() as folder,

@@ -119,6 +119,7 @@ def tracing():
     tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["receiver", "inflater"])
 def test_memory_does_not_grow_from_session_to_session(tracing, target):
     # What is cached on the way must be there before.

@@ -160,6 +160,7 @@ def test_static_files_are_served_in_debug(site):
 # The ways to start it.
 
 
+@pytest.mark.slow
 def test_started_by_python_m_django_and_with_insecure(static):
     with servers.start(
         *("-m", "django", "runwsserver", "127.0.0.1:0", "--noreload", "--insecure"),
@@ -173,6 +174,7 @@ def test_started_by_python_m_django_and_with_insecure(static):
             assert ask(websocket)["patched"] is True
 
 
+@pytest.mark.slow
 def test_started_on_ipv6_and_with_nostatic(static):
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
@@ -236,12 +238,14 @@ def test_on_a_signal_it_says_goodbye_to_every_client_and_ends_well(command, opti
         assert "Traceback" not in server.output
 
 
+@pytest.mark.slow
 def test_a_signal_right_after_the_banner_is_heard_as_well():
     with serve() as server:
         server.process.terminate()
         assert server.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.slow
 def test_a_view_that_does_not_listen_is_cut_at_the_graceful_timeout():
     with serve("--graceful-timeout=0.5") as server:
         with connect(server.ws("/deaf/sleeper/")) as deaf:
@@ -252,6 +256,7 @@ def test_a_view_that_does_not_listen_is_cut_at_the_graceful_timeout():
         server.wait_for_line("Cut after 0.5 seconds: /deaf/sleeper/")
 
 
+@pytest.mark.slow
 def test_a_view_that_never_gives_way_is_cut_with_the_whole_process():
     with (
         serve("--graceful-timeout=0.5") as server,
@@ -263,6 +268,7 @@ def test_a_view_that_never_gives_way_is_cut_with_the_whole_process():
         assert server.process.wait(PATIENCE) == -signal.SIGALRM
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_does_not_wait_for_anybody():
     with (
         serve("--graceful-timeout=3600") as server,
@@ -321,6 +327,7 @@ def is_running(process):
     return True
 
 
+@pytest.mark.slow
 def test_a_change_restarts_the_child_and_sends_its_clients_to_the_next(reloading):
     server, urls = reloading
     with connect(server.ws("/require/")) as websocket:

@@ -130,6 +130,7 @@ def test_a_socket_without_a_user_is_left_alone(site):
         assert is_open(echo)
 
 
+@pytest.mark.slow
 def test_0_turns_it_off(database):
     with serve(database, WEBSOCKET_SESSION_CHECK=0) as running:
         visitor = Visitor(running, "fay")

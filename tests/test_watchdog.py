@@ -37,6 +37,7 @@ def test_the_line_of_a_view_that_holds_the_hub_is_named(site, path, how_long, li
     site.wait_for_line(line)
 
 
+@pytest.mark.slow
 def test_a_view_that_waits_holds_nobody(database):
     with servers.runwsserver(TEST_DATABASE=database) as running:
         hold(running, "/holds/waiting/", 0.5)
@@ -45,6 +46,7 @@ def test_a_view_that_waits_holds_nobody(database):
         assert not any("in waiting" in line for line in running.lines)
 
 
+@pytest.mark.slow
 def test_what_lasts_is_told_of_while_it_lasts():
     with (
         servers.runwsserver(settings={"WEBSOCKET_HUB_WATCHDOG": 0.05}) as running,
@@ -55,6 +57,7 @@ def test_what_lasts_is_told_of_while_it_lasts():
         running.process.kill()
 
 
+@pytest.mark.slow
 def test_none_turns_it_off(database):
     with servers.runwsserver(
         settings={"WEBSOCKET_HUB_WATCHDOG": None}, TEST_DATABASE=database

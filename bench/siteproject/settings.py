@@ -58,3 +58,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "loggers": {"django_websocket_ev.access": {"level": "WARNING"}},
 }
+
+if "BENCH_COLLECTOR" in os.environ:
+    from bench.collector import Collector
+
+    Collector(os.environ["BENCH_COLLECTOR"])
