@@ -57,6 +57,8 @@ def main() -> None:
     raise_file_limit()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended."))  # with all that was started
     _, load_core = two_cores()
+    whole = set(given.scenario) == set(SCENARIOS) and set(given.peer) == set(PEERS)
+    into = given.into or (results.FOLDER if whole and not given.clients else None)
     records: dict[str, Any] = {}
     rounds: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as name, Places(Path(name), load_core) as at:
@@ -69,6 +71,8 @@ def main() -> None:
             outcome = measure(scenario, [PEERS[peer] for peer in given.peer], stage)
             found = records[chosen] = results.record(scenario, outcome, stage)
             rounds[chosen] = outcome.samples
+            if into:
+                results.keep({chosen: found}, into)  # a run that is ended early is not in vain
             print(f"{scenario.title}\n{results.caption(found)}\n\n{tables.table(found)}\n")
             print(f"{chosen}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
     if records:
@@ -76,10 +80,8 @@ def main() -> None:
     if given.json:
         everything = {"scenarios": records, "samples": rounds}
         given.json.write_text(json.dumps(everything, indent=1) + "\n")
-    whole = set(given.scenario) == set(SCENARIOS) and set(given.peer) == set(PEERS)
-    into = given.into or (results.FOLDER if whole and not given.clients else None)
     if into:
-        for file in results.keep(records, into):
+        for file in results.draw(into):
             print(file)
 
 

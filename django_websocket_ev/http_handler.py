@@ -97,10 +97,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         for name in ("eventlet.set_idle", "headers_raw", OWN_SERVER):
             del self.environ[name]
         self.environ["eventlet.input"].rfile = NO_BODY
-        # Thousands of clients send the same few names.
-        environ = {sys.intern(name): value for name, value in self.environ.items()}
-        self.environ.clear()
-        self.environ.update(environ)
+        share_names(self.environ)
 
     def finish(self) -> None:
         """Close the connection, or leave it to what is next on it."""
@@ -109,6 +106,13 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         else:
             self.rfile.close()
             self.wfile.close()
+
+
+def share_names(environ: dict[str, Any]) -> None:
+    """Have an environ that stays for hours share its keys: thousands of clients send the same."""
+    shared = {sys.intern(name): value for name, value in environ.items()}
+    environ.clear()
+    environ.update(shared)
 
 
 class _Head:

@@ -63,9 +63,8 @@ class WebSocketResponse(HttpResponseBase):
 
     def __iter__(self) -> Iterator[bytes]:
         environ = self._request.META
-        sock = self._transport.get_socket(environ)
-        pending = self._transport.take_pending(environ, sock)
         handshake, agreed = self._agree()
+        sock, pending = self._transport.take_over(environ)
         conversation = Conversation(
             self._request,
             self._options,

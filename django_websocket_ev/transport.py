@@ -18,11 +18,12 @@ class Transport(NamedTuple):
     #: The WSGI server's name, for messages.
     server: str
     get_socket: Callable[[Mapping[str, Any]], Any]
-    #: Returns the bytes behind the request's head, without blocking.
-    take_pending: Callable[[Mapping[str, Any], Any], bytes]
+    #: Returns the socket, of which the server knows no more, and what has come behind the
+    #: request's head. Does not block.
+    take_over: Callable[[Mapping[str, Any]], tuple[Any, bytes]]
 
     def hand_over(self, environ: Mapping[str, Any], converse: Callable[[], None]) -> None:
-        """Have ``converse()`` called: by our own server once it is through with the request.
+        """Have ``converse()`` called: by a server of ours once it is through with the request.
 
         What the request needed is not on the stack then, for hours, under the view.
         """
@@ -47,8 +48,8 @@ def http_version(environ: Mapping[str, Any]) -> str:
     return version
 
 
-#: In the environ of our own server, whose SERVER_PROTOCOL can be believed: a
-#: function that takes what is to run on the connection after the request.
+#: In the environ of our own server, and of our gunicorn worker, whose SERVER_PROTOCOL can be
+#: believed: a function that takes what is to run on the connection after the request.
 OWN_SERVER = "django_websocket_ev.server"
 
 
@@ -56,16 +57,17 @@ def _eventlet_socket(environ: Mapping[str, Any]) -> Any:
     return environ["eventlet.input"].get_socket()
 
 
-def _eventlet_pending(environ: Mapping[str, Any], sock: Any) -> bytes:
+def _take_over_eventlet(environ: Mapping[str, Any]) -> tuple[Any, bytes]:
+    sock = _eventlet_socket(environ)
     rfile = environ["eventlet.input"].rfile
     if not hasattr(rfile, "peek"):
-        return b""  # our own server has read the head and nothing else
+        return sock, b""  # our own server has read the head and nothing else
     timeout = sock.gettimeout()
     sock.setblocking(False)  # peek() reads where the buffer is empty
     try:
-        return bytes(rfile.peek())
+        return sock, bytes(rfile.peek())
     except OSError:
-        return b""
+        return sock, b""
     finally:
         sock.setblocking(True)
         sock.settimeout(timeout)
@@ -75,7 +77,12 @@ def _gunicorn_socket(environ: Mapping[str, Any]) -> Any:
     return environ["gunicorn.socket"]
 
 
-def _gunicorn_pending(environ: Mapping[str, Any], sock: Any) -> bytes:
+def _take_over_gunicorn(environ: Mapping[str, Any]) -> tuple[Any, bytes]:
+    sock = _gunicorn_socket(environ)
+    return sock.give_away() if OWN_SERVER in environ else sock, _gunicorn_pending(environ)
+
+
+def _gunicorn_pending(environ: Mapping[str, Any]) -> bytes:
     # wsgi.input is a Body over a reader of the request's length over the
     # unreader that holds what was read too far.
     unreader = environ["wsgi.input"].reader.unreader
@@ -88,6 +95,6 @@ def _gunicorn_pending(environ: Mapping[str, Any], sock: Any) -> bytes:
 
 
 _TRANSPORTS = {
-    "eventlet.input": Transport("eventlet.wsgi", _eventlet_socket, _eventlet_pending),
-    "gunicorn.socket": Transport("gunicorn", _gunicorn_socket, _gunicorn_pending),
+    "eventlet.input": Transport("eventlet.wsgi", _eventlet_socket, _take_over_eventlet),
+    "gunicorn.socket": Transport("gunicorn", _gunicorn_socket, _take_over_gunicorn),
 }

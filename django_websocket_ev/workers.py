@@ -15,11 +15,13 @@ bootstrap.patch()
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import eventlet
 from eventlet import hubs, patcher
-from eventlet.greenio import GreenSocket
+from eventlet.greenio import GreenSocket, shutdown_safe
+from eventlet.semaphore import Semaphore
 from eventlet.support.greenlets import GreenletExit
 from gunicorn import arbiter
 from gunicorn.sock import ssl_context
@@ -28,9 +30,13 @@ from gunicorn.workers.base_async import AsyncWorker
 from django_websocket_ev import hub
 from django_websocket_ev.connection import close_all
 from django_websocket_ev.greensocket import has_input
-from django_websocket_ev.http_handler import wait_for_turn
+from django_websocket_ev.http_handler import NO_BODY, share_names, wait_for_turn
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
 from django_websocket_ev.server import accept, raise_file_limit, watch_hub
+from django_websocket_ev.transport import OWN_SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _NativeOs:
@@ -59,14 +65,33 @@ _LAST_CALL = 2.0
 _PIECE = 2**20
 
 
+#: The end of a connection whose other end is gone.
+_broken, _other = patcher.original("socket").socketpair()
+_other.close()
+
+
 class _Socket(GreenSocket):  # type: ignore[misc]
-    """A green socket with a ``sendfile()`` that waits; eventlet's own fails instead.
+    """A green socket that can send a file, and give its connection away.
 
     Those that it accepts are such as well.
     """
 
+    #: Which has the connection now, where this one has it no more.
+    heir: _Socket | None = None
+    fd: Any
+
+    def give_away(self) -> _Socket:
+        """Return another socket, which has the connection: here it is as if the client had left."""
+        inner, self.fd = self.fd, _broken
+        connection = type(inner)(inner.family, inner.type, inner.proto, inner.detach())
+        self.heir = _Socket(connection)
+        return self.heir
+
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send a file, or ``count`` bytes of it, and return how many those were."""
+        """Send a file, or ``count`` bytes of it, and return how many those were.
+
+        eventlet's own fails where it would have to wait.
+        """
         sent = 0
         while count is None or sent < count:
             size = _PIECE if count is None else min(count - sent, _PIECE)
@@ -127,16 +152,43 @@ def _patience(graceful_timeout: float) -> float:
 class EventletWorker(AsyncWorker):  # type: ignore[misc]
     """Serves each client in a green thread of a patched process."""
 
+    wsgi: Any
+
     def init_process(self) -> None:
         """Set the process up, right after the fork."""
-        #: The path of each request that is served, by its green thread.
+        #: The path of each request, and of each WebSocket, by its green thread.
         self._served: dict[Any, str] = {}
+        #: What is to run on a connection after its request, and that one's path.
+        self._next: dict[Any, tuple[Callable[[], None], str]] = {}
+        #: All green threads with a client.
+        self._running: set[Any] = set()
+        self._slots = Semaphore(self.worker_connections)
         #: The socket of each client, and whether it has sent a request, by its green thread.
         self._clients: dict[Any, tuple[Any, bool]] = {}
         #: With those whose next request is to come.
         self._waiting: set[_Patience] = set()
         hub.use()  # that from before the fork shares its epoll with the master
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application, and have its WebSockets leave their request behind."""
+        super().load_wsgi()
+        application: Callable[..., Any] = self.wsgi
+
+        def serve(environ: dict[str, Any], start_response: Any) -> Any:
+            if isinstance(environ.get("gunicorn.socket"), _Socket):  # TLS can not be given away
+                environ[OWN_SERVER] = partial(self._hand_over, environ)
+            return application(environ, start_response)
+
+        self.wsgi = serve
+
+    def _hand_over(self, environ: dict[str, Any], converse: Callable[[], None]) -> None:
+        """Have ``converse()`` run once the request, its parser and their stack are gone."""
+        environ["wsgi.input"] = NO_BODY
+        del environ["gunicorn.socket"], environ[OWN_SERVER]
+        share_names(environ)
+        thread = eventlet.getcurrent()
+        self._next[thread] = converse, self._served[thread]
 
     def timeout_ctx(self) -> Any:
         """Return what ends the wait for a connection's next request."""
@@ -178,7 +230,6 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             if options.hub_watchdog is not None:
                 watch_hub(options.hub_watchdog)
             self._request_timeout = options.request_timeout
-        pool = eventlet.GreenPool(self.worker_connections)
         tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         acceptors = []
         for listener in self.sockets:
@@ -187,7 +238,8 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
 
             def on_accept(sock: Any, address: Any, listener: Any = listener) -> None:
                 # Blocks while worker_connections are served: others wait in the backlog.
-                pool.spawn_n(self._serve, listener, tls, sock, address)
+                self._slots.acquire()
+                self._spawn(self._serve, listener, tls, sock, address)
 
             acceptors.append(eventlet.spawn(accept, green, on_accept))
         while self.alive and self.ppid == os.getppid():  # not once the master is gone
@@ -199,7 +251,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             hubs.get_hub().schedule_call_global(patience.last, patience.end)
         close_all(SERVICE_RESTART if self.nr >= self.max_requests else GOING_AWAY)
         with eventlet.Timeout(_patience(self.cfg.graceful_timeout), False):
-            while pool.running():
+            while self._running:
                 self.notify()
                 eventlet.sleep(0.1)
         for thread, path in list(self._served.items()):
@@ -228,7 +280,11 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         if not isinstance(exc, GreenletExit):
             super().handle_error(req, client, addr, exc)
 
+    def _spawn(self, serve: Callable[..., None], *arguments: Any) -> None:
+        self._running.add(eventlet.spawn_n(serve, *arguments))
+
     def _serve(self, listener: Any, tls: Any, sock: Any, address: Any) -> None:
+        """Serve what comes on a connection, until it ends or has become a WebSocket."""
         thread = eventlet.getcurrent()
         try:
             if tls is not None:
@@ -245,3 +301,30 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             sock.close()
         finally:
             self._clients.pop(thread, None)
+            if thread in self._next:
+                self._spawn(self._converse, sock.heir, *self._next.pop(thread))
+                self._running.discard(thread)
+            else:
+                self._end(thread)
+
+    def _converse(self, sock: Any, converse: Callable[[], None], path: str) -> None:
+        thread = eventlet.getcurrent()
+        self._served[thread] = path
+        try:
+            converse()
+        except OSError as error:
+            self.log.debug("Connection lost: %s", error)
+        except SystemExit:
+            # The hub would take it for its own, and everybody's, end.
+            self.log.error("A view called sys.exit(): %s", path)
+        except Exception:
+            self.log.exception("Error on a WebSocket: %s", path)
+        finally:
+            shutdown_safe(sock)
+            sock.close()
+            del self._served[thread]
+            self._end(thread)
+
+    def _end(self, thread: Any) -> None:
+        self._running.discard(thread)
+        self._slots.release()

@@ -118,6 +118,23 @@ def test_quit_and_int_say_goodbye_too(ours, signum):
         assert closed(websocket) == 1001
 
 
+def test_a_websocket_leaves_its_request_behind(ours):
+    """gunicorn's parser, its response and their stack are some 10 KiB."""
+    with ours.start() as running, connect(running.ws("/deploy/callers/")) as websocket:
+        callers = websocket.recv(PATIENCE)
+        assert "django_websocket_ev.workers" in callers
+        assert "gunicorn" not in callers
+
+
+def test_a_websocket_that_exits_takes_nobody_with_it(ours):
+    with ours.start() as running, echoing(running):
+        with connect(running.ws("/end/exit/")) as websocket:
+            websocket.send("")
+            assert closed(websocket) == 1011
+        with echoing(running):
+            pass
+
+
 @pytest.mark.slow
 def test_max_requests_says_come_back(ours):
     with ours.start("--max-requests=3") as running, echoing(running) as websocket:

@@ -1,6 +1,7 @@
 """Views that a server's stop meets, for test_gunicorn_stop.py."""
 
 import os
+import sys
 import time
 
 from django.urls import path
@@ -19,6 +20,16 @@ def deaf(request):
 
 
 @require_websocket
+def callers(request):
+    """Send the names of the modules that are on this view's stack."""
+    frame, names = sys._getframe(), []
+    while frame is not None:
+        names.append(frame.f_globals["__name__"])
+        frame = frame.f_back
+    request.websocket.send(" ".join(names))
+
+
+@require_websocket
 def ledger(request, name):
     """Store each message, then acknowledge it and store that too; note the end."""
     for message in request.websocket:
@@ -34,4 +45,8 @@ def store(line):
     os.close(ledger)
 
 
-urlpatterns = [path("deploy/deaf/", deaf), path("deploy/ledger/<str:name>/", ledger)]
+urlpatterns = [
+    path("deploy/callers/", callers),
+    path("deploy/deaf/", deaf),
+    path("deploy/ledger/<str:name>/", ledger),
+]

@@ -203,7 +203,7 @@ def until_none(request):
 @require_websocket
 def sleep(request):
     request.websocket.send("begun")
-    time.sleep(2)
+    time.sleep(4)
     request.websocket.send("slept")
 
 
@@ -211,7 +211,7 @@ def sleep(request):
 def query(request):
     request.websocket.send("begun")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(2)")
+        cursor.execute("SELECT pg_sleep(4)")
     request.websocket.send("queried")
 
 
