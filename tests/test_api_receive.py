@@ -35,6 +35,7 @@ def test_a_timeout_is_forgotten_when_its_message_has_come(server):
         assert client.recv(PATIENCE) == "one, then another"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["wait", "Timeout", "kill"])
 @pytest.mark.parametrize("seconds", [0, 0.0005])
 def test_no_message_is_lost_to_what_cuts_a_wait_short(server, by, seconds):

@@ -248,6 +248,7 @@ TICKS_DURING_A_QUERY = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("driver", "install"),
     [("psycopg", "pip install 'psycopg[binary]'"), ("psycopg2", "pip install psycopg2-binary")],

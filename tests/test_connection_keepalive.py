@@ -79,6 +79,7 @@ def test_a_client_that_answers_nothing_is_closed_with_1011_and_its_view_sees_it(
         assert client.read_end() == b""
 
 
+@pytest.mark.slow
 def test_half_a_frame_and_then_silence_is_silence(server):
     with (
         Scene(server) as scene,
@@ -90,6 +91,7 @@ def test_half_a_frame_and_then_silence_is_silence(server):
         assert scene.note() == [[], 1011, SILENCE]
 
 
+@pytest.mark.slow
 def test_any_byte_is_life_though_no_ping_is_ever_answered(server):
     whole = rawclient.text("x" * 18)
     words = {
@@ -166,6 +168,7 @@ def test_a_client_whose_view_does_not_read_is_not_dead(server):
         assert scene.note() == [messages, 4000, ""]
 
 
+@pytest.mark.slow
 def test_a_view_that_holds_the_hub_kills_nobody(server):
     with contextlib.ExitStack() as stack:
         holder = stack.enter_context(rawclient.connect(server, "/alive/holds_hub/"))
@@ -186,6 +189,7 @@ def test_a_view_that_holds_the_hub_kills_nobody(server):
             assert got == (TEXT, b"still there?", True)
 
 
+@pytest.mark.slow
 def test_a_client_that_takes_a_large_message_slowly_is_not_dead(server):
     """Part of it waits in the server, or all of it in the kernel; the Ping is behind it."""
     with contextlib.ExitStack() as stack:

@@ -112,6 +112,7 @@ def test_http_waits_its_turn_as_well_and_gives_back_at_its_end(one):
             assert ask(websocket, COUNT) == [1]
 
 
+@pytest.mark.slow
 def test_who_needs_one_takes_that_which_has_been_idle_for_longest(two):
     path = two.ws("/databases/sql/")
     with connect(path) as first, connect(path) as second, connect(path) as third:
@@ -216,6 +217,7 @@ def test_a_view_that_never_runs_out_of_messages_keeps_it_from_nobody(one):
         assert between < times[-1]
 
 
+@pytest.mark.slow
 def test_who_waits_for_too_long_is_told_the_cure(postgresql, database):
     with (
         limited(postgresql, database, 1, TEST_PATIENCE=0.2) as running,

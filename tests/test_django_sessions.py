@@ -119,6 +119,7 @@ def test_a_session_deleted_meanwhile_closes_with_1008_when_the_view_ends(visitor
         assert closing(websocket)[0] == 1008
 
 
+@pytest.mark.slow
 def test_a_new_session_whose_cookie_can_not_be_sent_any_more_is_warned_about(server):
     with Visitor(server).websocket("without-a-cookie/") as websocket:
         websocket.send("set lost")

@@ -93,6 +93,7 @@ def test_one_process(database):
         assert samples['websocket_refused_total{reason="not_websocket"}'] == 1
 
 
+@pytest.mark.slow
 def test_workers_are_added_up_and_one_that_is_gone_has_none_open(workers):
     with ExitStack() as stack:
         pids = {}

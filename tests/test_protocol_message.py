@@ -23,6 +23,7 @@ def test_a_message_is_its_pieces_wherever_they_were_cut(size):
     assert raw.finish() == payload
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [TextMessage, BinaryMessage])
 def test_a_message_of_many_fragments_takes_little_more_than_its_length(kind):
     # Two bytes each: single characters are no objects of their own.

@@ -103,12 +103,14 @@ def run(*arguments, settings=None):
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_a_busy_port_gets_the_message_of_runserver(site):
     code, output = run(*MANAGE, f"127.0.0.1:{site.port}")
     assert code == 1
     assert output.endswith("Error: That port is already in use.\n")
 
 
+@pytest.mark.slow
 def test_system_checks_stop_it():
     code, output = run(*MANAGE, "127.0.0.1:0", settings={"WEBSOCKET_MAX_QUEUE": 0})
     assert code == 1
@@ -348,6 +350,7 @@ def test_a_change_restarts_the_child_and_sends_its_clients_to_the_next(reloading
     assert "Traceback" not in server.output
 
 
+@pytest.mark.slow
 def test_an_interrupt_from_the_terminal_ends_parent_and_child(reloading):
     server, _ = reloading
     with connect(server.ws("/until-none/")) as websocket:

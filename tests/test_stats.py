@@ -73,6 +73,7 @@ def test_messages_and_bytes_of_frames_are_counted_each_way(site):
         assert (seen["bytes_in"], seen["bytes_out"]) == (11 + 14, 7 + 4)
 
 
+@pytest.mark.slow
 def test_what_is_over_stays_counted(site):
     for code in (1000, 4321):
         with connect(site.ws("/echo/"), compression=None) as websocket:
@@ -86,6 +87,7 @@ def test_what_is_over_stays_counted(site):
     assert (seen["bytes_in"], seen["bytes_out"]) == (2 * (11 + 8), 2 * (7 + 4))
 
 
+@pytest.mark.slow
 def test_frames_behind_the_handshake_are_counted(site):
     with socket.create_connection(("127.0.0.1", site.port), PATIENCE) as sock:
         sock.sendall(rawclient.request("/echo/") + rawclient.text("hello"))
@@ -126,6 +128,7 @@ def test_clients_that_do_not_answer_or_do_not_read_are_counted(site):
     assert stats_when(site, "open", 0)["closed"] == {"1011": 1, "1006": 1}
 
 
+@pytest.mark.slow
 def test_the_lag_of_the_hub_is_how_late_it_was_at_worst(site):
     with connect(site.ws("/holds/asleep/")) as websocket:
         websocket.send("1.5")
