@@ -57,7 +57,7 @@ types: $(VENV)/.made-lint ## check the package's types, strictly
 	$(BIN) -m mypy
 
 $(VENV)/.made-bench: bench/requirements.txt
-bench: $(VENV)/.made-bench ## measure against all peers, some twenty minutes (ARGS="--scenario echo-32")
+bench: $(VENV)/.made-bench ## measure against all peers, about an hour (ARGS="--scenario echo-32")
 	$(BIN) -m bench $(ARGS)
 
 dist: $(VENV)/.made-lint ## build the sdist, and the wheel from it, in dist/
