@@ -149,6 +149,21 @@ def _patience(graceful_timeout: float) -> float:
     return max(graceful_timeout - 1, graceful_timeout / 2)
 
 
+class _Client:
+    """Somebody who is connected by ``sock``."""
+
+    __slots__ = ("converse", "has_asked", "path", "sock")
+
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        #: Whether there was a request, or one is waited for.
+        self.has_asked = False
+        #: Of the request, or of the WebSocket, that is served now.
+        self.path: str | None = None
+        #: What is to run on the connection after its request.
+        self.converse: Callable[[], None] | None = None
+
+
 class EventletWorker(AsyncWorker):  # type: ignore[misc]
     """Serves each client in a green thread of a patched process."""
 
@@ -156,15 +171,9 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Set the process up, right after the fork."""
-        #: The path of each request, and of each WebSocket, by its green thread.
-        self._served: dict[Any, str] = {}
-        #: What is to run on a connection after its request, and that one's path.
-        self._next: dict[Any, tuple[Callable[[], None], str]] = {}
-        #: All green threads with a client.
-        self._running: set[Any] = set()
+        #: Everybody who is connected, by the green thread that serves them.
+        self._clients: dict[Any, _Client] = {}
         self._slots = Semaphore(self.worker_connections)
-        #: The socket of each client, and whether it has sent a request, by its green thread.
-        self._clients: dict[Any, tuple[Any, bool]] = {}
         #: With those whose next request is to come.
         self._waiting: set[_Patience] = set()
         hub.use()  # that from before the fork shares its epoll with the master
@@ -187,17 +196,15 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         environ["wsgi.input"] = NO_BODY
         del environ["gunicorn.socket"], environ[OWN_SERVER]
         share_names(environ)
-        thread = eventlet.getcurrent()
-        self._next[thread] = converse, self._served[thread]
+        self._clients[eventlet.getcurrent()].converse = converse
 
     def timeout_ctx(self) -> Any:
         """Return what ends the wait for a connection's next request."""
-        thread = eventlet.getcurrent()
-        sock, has_asked = self._clients[thread]
-        self._clients[thread] = sock, True
-        if has_asked:
-            return _Patience(self.cfg.keepalive, sock, self._waiting)
-        return self._first_patience(sock)
+        client = self._clients[eventlet.getcurrent()]
+        if client.has_asked:
+            return _Patience(self.cfg.keepalive, client.sock, self._waiting)
+        client.has_asked = True
+        return self._first_patience(client.sock)
 
     def _first_patience(self, sock: Any) -> _Patience:
         """Return what ends the wait for a client's first request, or for TLS before that."""
@@ -239,7 +246,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             def on_accept(sock: Any, address: Any, listener: Any = listener) -> None:
                 # Blocks while worker_connections are served: others wait in the backlog.
                 self._slots.acquire()
-                self._spawn(self._serve, listener, tls, sock, address)
+                self._spawn(self._serve, _Client(sock), listener, tls, address)
 
             acceptors.append(eventlet.spawn(accept, green, on_accept))
         while self.alive and self.ppid == os.getppid():  # not once the master is gone
@@ -251,12 +258,13 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             hubs.get_hub().schedule_call_global(patience.last, patience.end)
         close_all(SERVICE_RESTART if self.nr >= self.max_requests else GOING_AWAY)
         with eventlet.Timeout(_patience(self.cfg.graceful_timeout), False):
-            while self._running:
+            while self._clients:
                 self.notify()
                 eventlet.sleep(0.1)
-        for thread, path in list(self._served.items()):
-            self.log.warning("Cut after %s seconds: %s", self.cfg.graceful_timeout, path)
-            eventlet.kill(thread)
+        for thread, client in list(self._clients.items()):
+            if client.path is not None:
+                self.log.warning("Cut after %s seconds: %s", self.cfg.graceful_timeout, client.path)
+                eventlet.kill(thread)
 
     def _wait_for_signal(self) -> None:
         """Wait until there was one, a second at most."""
@@ -268,63 +276,58 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
     def handle_request(self, listener_name: Any, req: Any, *arguments: Any) -> Any:
         """Serve one request, when it is its turn."""
         wait_for_turn()
-        thread = eventlet.getcurrent()
-        self._served[thread] = req.path
+        client = self._clients[eventlet.getcurrent()]
+        client.path = req.path
         try:
             return super().handle_request(listener_name, req, *arguments)
         finally:
-            del self._served[thread]
+            if client.converse is None:
+                client.path = None
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that failed; one that was cut has no answer any more."""
         if not isinstance(exc, GreenletExit):
             super().handle_error(req, client, addr, exc)
 
-    def _spawn(self, serve: Callable[..., None], *arguments: Any) -> None:
-        self._running.add(eventlet.spawn_n(serve, *arguments))
+    def _spawn(self, serve: Callable[..., None], client: _Client, *arguments: Any) -> None:
+        self._clients[eventlet.spawn_n(serve, client, *arguments)] = client
 
-    def _serve(self, listener: Any, tls: Any, sock: Any, address: Any) -> None:
+    def _serve(self, client: _Client, listener: Any, tls: Any, address: Any) -> None:
         """Serve what comes on a connection, until it ends or has become a WebSocket."""
-        thread = eventlet.getcurrent()
         try:
             if tls is not None:
                 encrypted = None
-                with self._first_patience(sock):
-                    encrypted = tls.wrap_socket(sock, server_side=True)
+                with self._first_patience(client.sock):
+                    encrypted = tls.wrap_socket(client.sock, server_side=True)
                 if encrypted is None:
                     raise TimeoutError("its TLS handshake did not end in time")
-                sock = encrypted
-            self._clients[thread] = sock, False
-            self.handle(listener, sock, address)
+                client.sock = encrypted
+            self.handle(listener, client.sock, address)
         except OSError as error:
             self.log.debug("Connection lost: %s", error)
-            sock.close()
+            client.sock.close()
         finally:
-            self._clients.pop(thread, None)
-            if thread in self._next:
-                self._spawn(self._converse, sock.heir, *self._next.pop(thread))
-                self._running.discard(thread)
+            if client.converse is not None:
+                self._spawn(self._converse, client)
+                del self._clients[eventlet.getcurrent()]
             else:
-                self._end(thread)
+                self._end()
 
-    def _converse(self, sock: Any, converse: Callable[[], None], path: str) -> None:
-        thread = eventlet.getcurrent()
-        self._served[thread] = path
+    def _converse(self, client: Any) -> None:
+        sock, converse = client.sock.heir, client.converse
+        # The request's own socket would stay with it for hours.
+        client.sock = client.converse = None
         try:
             converse()
         except OSError as error:
             self.log.debug("Connection lost: %s", error)
-        except SystemExit:
-            # The hub would take it for its own, and everybody's, end.
-            self.log.error("A view called sys.exit(): %s", path)
         except Exception:
-            self.log.exception("Error on a WebSocket: %s", path)
+            self.log.exception("Error on a WebSocket: %s", client.path)
         finally:
             shutdown_safe(sock)
             sock.close()
-            del self._served[thread]
-            self._end(thread)
+            self._end()
 
-    def _end(self, thread: Any) -> None:
-        self._running.discard(thread)
+    def _end(self) -> None:
+        del self._clients[eventlet.getcurrent()]
         self._slots.release()
