@@ -12,7 +12,7 @@ OLDEST = 2
 #: What a deployment may do about the collector, by name.
 WAYS = {
     "as it is": lambda: None,
-    "gc.freeze()": lambda: None,  # once the clients are there, see `Collector.tell`
+    "gc.freeze()": lambda: None,  # once the clients are there, see `Collector._tell`
     "gc.set_threshold(50_000, 20, 100)": lambda: gc.set_threshold(50_000, 20, 100),
     "gc.disable()": gc.disable,
 }

@@ -26,26 +26,21 @@ from typing import Any
 from bench.collector import WAYS
 from bench.compiled import compile_all
 from bench.measure import machine, pinned_to, raise_file_limit, two_cores
+from bench.peers.known import OURS, PEERS
 from bench.player import Player
 from bench.scenarios import SCENARIOS
-from bench.servers import RUNWSSERVER, Running, Server, python, serving
+from bench.servers import Running, Server, serving
+from bench.tables import grid
 
-HEADINGS = (
-    *("way", "while", "collections", "of all", "longest ms", "together ms"),
-    *("p99 ms", "worst ms"),
+HEAD = (
+    ("way", "while", "collections", "of all", "longest", "together", "p99", "worst"),
+    ("", "", "", "", "ms", "ms", "ms", "ms"),
 )
 
 
 def our_server(way: str) -> Server:
-    return Server(
-        way,
-        python("django_websocket_ev", "-m", "django", *RUNWSSERVER),
-        path="/echo/",
-        environment={
-            "DJANGO_SETTINGS_MODULE": "bench.siteproject.settings",
-            "BENCH_COLLECTOR": way,
-        },
-    )
+    ours = PEERS[OURS].servers["echo"]
+    return replace(ours, name=way, environment={**ours.environment, "BENCH_COLLECTOR": way})
 
 
 @contextmanager
@@ -92,16 +87,6 @@ def measure(way: str, given: argparse.Namespace, folder: Path) -> Iterator[tuple
             yield row(f"{count:,} more come and go")
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
-    rule = "  ".join("=" * width for width in widths)
-
-    def line(cells: tuple[str, ...]) -> str:
-        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-
-    return "\n".join([rule, line(HEADINGS).rstrip(), rule, *(line(r).rstrip() for r in rows), rule])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench garbage",
@@ -119,7 +104,7 @@ def main() -> None:
             print(way, file=sys.stderr)
             rows += measure(way, given, Path(name))
     print(", ".join(f"{name} {value}" for name, value in machine().items()))
-    print(table(rows))
+    print(grid([*HEAD, *rows]))
 
 
 if __name__ == "__main__":

@@ -56,12 +56,17 @@ def load(folder: Path) -> dict[str, Any]:
 
 def keep(new: Mapping[str, Any], folder: Path) -> list[Path]:
     """Add scenarios to those of a folder, or put them in their places; write all files anew."""
+    return [store(new, folder), *draw(folder)]
+
+
+def store(new: Mapping[str, Any], folder: Path) -> Path:
+    """Add scenarios to the figures of a folder; its tables and charts stay as they are."""
     found = {**load(folder)["scenarios"], **new}
     folder.mkdir(parents=True, exist_ok=True)
     ordered = {name: found[name] for name in SCENARIOS if name in found}
     everything = {"scenarios": ordered}
     (folder / FIGURES).write_text(dumps(everything) + "\n")
-    return [folder / FIGURES, *draw(folder)]
+    return folder / FIGURES
 
 
 def draw(folder: Path) -> list[Path]:

@@ -72,7 +72,7 @@ def main() -> None:
             found = records[chosen] = results.record(scenario, outcome, stage)
             rounds[chosen] = outcome.samples
             if into:
-                results.keep({chosen: found}, into)  # a run that is ended early is not in vain
+                results.store({chosen: found}, into)  # a run that is ended early is not in vain
             print(f"{scenario.title}\n{results.caption(found)}\n\n{tables.table(found)}\n")
             print(f"{chosen}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
     if records:
