@@ -404,7 +404,7 @@ def test_a_client_that_leaves_within_an_answer_harms_nobody(dial, others_are_ser
     ("sent", "statuses"),
     [
         pytest.param(b"\x16\x03\x01\r\n\r\n", {400}, id="no-http"),
-        pytest.param(b"GET / HTTP/4.0\r\n\r\n", {400, 500, 505}, id="version"),
+        pytest.param(b"GET / HTTP/4.0\r\n\r\n", {400, 505}, id="version"),
         pytest.param(request_for("/" + "x" * 5000), {400, 414}, id="long-line"),
         pytest.param(request_for("/", "Long: " + "x" * 10_000), {400, 431}, id="long-header"),
         pytest.param(request_for("/", *["Many: 1"] * 200), {400, 431}, id="many-headers"),
@@ -415,12 +415,14 @@ def test_a_client_that_leaves_within_an_answer_harms_nobody(dial, others_are_ser
             {400},
             id="two-lengths",
         ),
-        pytest.param(
-            request_for("/", "Transfer-Encoding: unheard-of"), {400, 500, 501}, id="coding"
-        ),
+        pytest.param(request_for("/", "Transfer-Encoding: unheard-of"), {400, 501}, id="coding"),
     ],
 )
-def test_what_is_no_request_is_refused_and_harms_nobody(dial, others_are_served, sent, statuses):
+def test_what_is_no_request_is_refused_and_harms_nobody(
+    gunicorn, dial, others_are_served, sent, statuses
+):
+    if gunicorn.version < 26 and max(statuses) > 500:
+        statuses = {*statuses, 500}  # what it does not implement is an error of its own
     client = dial()
     client.send(sent)
     status, headers = client.read_head()
