@@ -82,7 +82,7 @@ class Connection:
 
     # One line a word would be a page: there are thousands of these in a process.
     __slots__ = (
-        *("_sock", "_recv", "_hub", "_options", "_incoming", "_feed_whole", "_queue", "_reads"),
+        *("_sock", "_recv", "_send", "_hub", "_options", "_incoming", "_feed_whole", "_queue", "_reads"),
         *(
             "_outgoing",
             "_heartbeat",
@@ -113,7 +113,7 @@ class Connection:
         self.messages_in = 0
         self.messages_out = 0
         self._sock = sock
-        self._recv, send = greensocket.take(sock)
+        self._recv, self._send = greensocket.take(sock)
         self._hub: Any = hubs.get_hub()
         self._options = options
         self._line = get_line(self._hub)
@@ -134,7 +134,7 @@ class Connection:
         self._outgoing = Outgoing(
             self._hub,
             sock,
-            send,
+            self._send,
             greensocket.more_flag(sock),
             options,
             self._on_sent,
@@ -261,7 +261,7 @@ class Connection:
         if self._queue:
             self._outgoing.on_return()
             return self._incoming.take()
-        if self._has_ended():
+        if self.closed and self._has_ended():
             return None
         if self._waiter is not None:
             raise RuntimeError(
@@ -352,6 +352,25 @@ class Connection:
             raise self._error()
         count = self.messages_out = self.messages_out + messages
         if not count % _TURN and messages:
+            sleep(0)
+
+    def write_small(self, frame: bytes) -> None:
+        """Do as :meth:`write` with a small frame that is a message: the hot path."""
+        outgoing = self._outgoing
+        if self.closed or self._queue or outgoing.waiting:
+            self.write(frame)
+            return
+        send = self._send
+        try:
+            sent = send(frame)
+        except OSError:
+            sent = 0  # whatever it is, write() meets it as well
+        outgoing.bytes += sent
+        if sent != len(frame):
+            self.write(frame[sent:])
+            return
+        count = self.messages_out = self.messages_out + 1
+        if not count % _TURN:
             sleep(0)
 
     def _on_sent(self) -> None:

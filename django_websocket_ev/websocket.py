@@ -155,16 +155,15 @@ class WebSocket:
         anything else than the above, UnicodeEncodeError for a str that has no
         UTF-8 (a lone surrogate).
         """
-        if self._in_order:
-            self._connection.wait_for_room()
         header = b""
         if type(message) is str and self._deflater is None:
             # The hot path, as build_text() does it.
             frame = message.encode()
             size = len(frame)
             if size < 126:
-                frame = SHORT_TEXT[size] + frame
-            elif size < LARGE:
+                self._connection.write_small(SHORT_TEXT[size] + frame)
+                return
+            if size < LARGE:
                 frame = build_header(TEXT, size) + frame
             else:
                 header = build_header(TEXT, size)
@@ -174,6 +173,8 @@ class WebSocket:
             frame = message
             header = build_header(BINARY, len(frame))
         else:
+            if self._in_order:
+                self._connection.wait_for_room()
             frame = self._build(message)
         self._connection.write(frame, 1, self._in_order, header)
 

@@ -13,6 +13,7 @@ far. Control frames may come between its fragments, and pass it by.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from django_websocket_ev.protocol import frames
@@ -39,6 +40,12 @@ _MASKED = 0x80
 _VIEWED = 4096
 
 _MANY = 2**62
+
+
+@cache
+def _whole_texts(longest: int) -> dict[bytes, int]:
+    """Return the sizes of the frames that are a short text message, by their first two bytes."""
+    return {bytes((_WHOLE_TEXT, _MASKED | size)): 6 + size for size in range(longest + 1)}
 
 
 class Ping(NamedTuple):
@@ -77,7 +84,6 @@ class Receiver:
     """
 
     __slots__ = (
-        "_between",
         "_compressed",
         "_fin",
         "_finished",
@@ -89,6 +95,8 @@ class Receiver:
         "_missing",
         "_opcode",
         "_rest",
+        "_whole",
+        "_whole_between",
         "has_more",
     )
 
@@ -99,8 +107,10 @@ class Receiver:
         self._inflater = inflater
         # A message of up to this many bytes, whole in one read, takes the short way.
         self._max_whole = 125 if max_message_size is None else min(125, max_message_size)
-        #: Nothing is pending: no part of a frame, no fragment of a message.
-        self._between = True
+        #: What feed_whole() takes: where nothing is pending, no part of a frame and no fragment of
+        #: a message, and where something is, which is none.
+        self._whole_between = _whole_texts(self._max_whole)
+        self._whole = self._whole_between
         self._finished = False
         #: Whether the last feed() stopped before it had seen to the end of its data.
         self.has_more = False
@@ -124,13 +134,7 @@ class Receiver:
         Nearly every message in the world is: a text in one unfragmented frame,
         which one read brings whole. None, with nothing taken, for all else.
         """
-        size = len(data) - 6
-        if (
-            0 <= size <= self._max_whole
-            and data[0] == _WHOLE_TEXT
-            and data[1] == _MASKED | size
-            and self._between
-        ):
+        if self._whole.get(data[:2]) == len(data):
             try:
                 return apply_mask(data[6:], data[2:6]).decode()
             except UnicodeDecodeError:
@@ -211,7 +215,8 @@ class Receiver:
             self._finish()
             events.append(ProtocolError(INVALID_PAYLOAD, "a text message is not UTF-8"))  # §8.1
         self._rest = b"" if self._finished else data[position:]
-        self._between = not (self._rest or self._missing or self._opcode or self._finished)
+        is_between = not (self._rest or self._missing or self._opcode or self._finished)
+        self._whole = self._whole_between if is_between else {}
         return events
 
     def _begin_frame(self, header: frames.Header) -> bool:
