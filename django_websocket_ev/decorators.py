@@ -88,7 +88,7 @@ def _decorate(view: View, overrides: Overrides, requires: bool) -> View:
             return view(request, *args, **kwargs)
         if request.websocket is not None:  # type: ignore[attr-defined]
             return view(request, *args, **kwargs)  # inside a conversation already
-        return open_websocket(request, wants, overrides, partial(view, request, *args, **kwargs))
+        return open_websocket(request, wants, overrides, view, args, kwargs)
 
     # Decorators outside copy these on, so the middleware sees them through any.
     wrapper.accept_websocket = True  # type: ignore[attr-defined]

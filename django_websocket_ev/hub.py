@@ -20,6 +20,8 @@ with quiet():
     from eventlet.hubs import epolls
 
 _select = patcher.original("select")
+#: What there is to say of nearly every client.
+_READABLE = 1
 _sleep = patcher.original("time").sleep
 
 
@@ -80,12 +82,12 @@ class Hub(epolls.Hub):  # type: ignore[misc]
         readable, writable = self.READ_MASK | self.EXC_MASK, self.WRITE_MASK | self.EXC_MASK
         for fileno, event in self.poll.poll(seconds):
             try:
-                if event & readable:
+                if event == _READABLE or event & readable:  # to compare is cheaper
                     listener = readers.get(fileno)
                     if listener is not None:
                         callback = listener.cb  # no method, so better not called as one
                         callback(fileno)
-                if event & writable:
+                if event != _READABLE and event & writable:
                     listener = writers.get(fileno)
                     if listener is not None:
                         listener.cb(fileno)

@@ -8,7 +8,6 @@ WebSocket with 400.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev.conf import get_options
@@ -55,4 +54,4 @@ class WebSocketMiddleware:
             return None  # a decorator does it, after those outside it have agreed
         if not (getattr(view, "accept_websocket", False) or get_options().accept_all):
             return refuse(request, "no_websocket_view", "This address takes no WebSocket requests.")
-        return open_websocket(request, wants, (), partial(view, request, *args, **kwargs))
+        return open_websocket(request, wants, (), view, args, kwargs)

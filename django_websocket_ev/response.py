@@ -9,7 +9,6 @@ the view runs, in a copy of the context in which it was called.
 from __future__ import annotations
 
 from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.http.response import HttpResponseBase
@@ -73,7 +72,11 @@ class WebSocketResponse(HttpResponseBase):
             self._context,
             self._handler_class,
         )
-        converse = partial(conversation.run, sock, pending, handshake, agreed)
+
+        def converse() -> None:
+            # No partial: that would be a frame of C on the stack, for hours.
+            conversation.run(sock, pending, handshake, agreed)
+
         self._transport.hand_over(environ, converse)
         return iter(())
 

@@ -7,6 +7,7 @@ what happens next, for both.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django_websocket_ev import bootstrap, origin
@@ -33,9 +34,17 @@ CANNOT_CARRY = (
 
 
 def open_websocket(
-    request: HttpRequest, opening: Opening, overrides: Overrides, view: Callable[[], Any]
+    request: HttpRequest,
+    opening: Opening,
+    overrides: Overrides,
+    view: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> HttpResponseBase:
-    """Return the response that carries the conversation of ``view()``, or refuses it."""
+    """Return the response that carries a conversation, or refuses it.
+
+    In it ``view`` is called with the request, ``args`` and ``kwargs``.
+    """
     options = get_options(overrides)
     if not origin.is_allowed(request, options.allowed_origins):
         sent = request.META["HTTP_ORIGIN"]
@@ -51,7 +60,17 @@ def open_websocket(
     except NoPlace as error:
         retry = {"Retry-After": str(RETRY_AFTER)}
         return refuse(request, error.limit, str(error), retry, status=503)
-    return WebSocketResponse(request, opening, options, transport, view, place)
+    bound = _bind(view, request, args, kwargs)
+    return WebSocketResponse(request, opening, options, transport, bound, place)
+
+
+def _bind(
+    view: Callable[..., Any], request: HttpRequest, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[], Any]:
+    if args or kwargs:
+        return partial(view, request, *args, **kwargs)
+    # This one's call leaves no frame of C on the stack, for hours, to be copied for each message.
+    return lambda: view(request)
 
 
 def _hindrance(environ: dict[str, Any], transport: Transport | None) -> str:
