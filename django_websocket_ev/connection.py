@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 #: malloc() takes from the system each time.
 READ_SIZE = 96 * 1024
 
+#: As much as Python's own allocator has room for, which is quicker. Most clients send no more.
+_FIRST_READ_SIZE = 512 - sys.getsizeof(b"")
+
 #: A green thread that sends and never waits gives way each time it has sent so many.
 _TURN = 64
 
@@ -82,18 +85,10 @@ class Connection:
 
     # One line a word would be a page: there are thousands of these in a process.
     __slots__ = (
-        *("_sock", "_recv", "_send", "_hub", "_options", "_incoming", "_feed_whole", "_queue", "_reads"),
-        *(
-            "_outgoing",
-            "_heartbeat",
-            "_waiter",
-            "_finisher",
-            "_timer",
-            "_close_sent",
-            "_close_received",
-            "_over",
-        ),
-        *("_line", "_is_at_end"),
+        *("_sock", "_recv", "_send", "_read_size", "_hub", "_options", "_line", "_reads"),
+        *("_incoming", "_feed_whole", "_queue", "_outgoing", "_heartbeat"),
+        *("_waiter", "_finisher", "_timer"),
+        *("_close_sent", "_close_received", "_is_at_end", "_over"),
         *("closed", "close_code", "close_reason", "bytes_in", "messages_in", "messages_out"),
     )
 
@@ -114,6 +109,7 @@ class Connection:
         self.messages_out = 0
         self._sock = sock
         self._recv, self._send = greensocket.take(sock)
+        self._read_size = _FIRST_READ_SIZE
         self._hub: Any = hubs.get_hub()
         self._options = options
         self._line = get_line(self._hub)
@@ -168,7 +164,7 @@ class Connection:
         # Read first, then called: Python 3.11 looks for a method where both are one.
         recv = self._recv
         try:
-            data = recv(READ_SIZE)
+            data = recv(self._read_size)
         except WOULD_BLOCK:
             return
         except (OSError, ValueError):
@@ -187,6 +183,8 @@ class Connection:
                 except Exception:  # see _wake
                     self._hub.squelch_generic_exception(sys.exc_info())
                 return
+        if len(data) == _FIRST_READ_SIZE:
+            self._read_size = READ_SIZE
         if not self._line.run(self._take_in, data):
             if data:
                 self._incoming.keep(data)
