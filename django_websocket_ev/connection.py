@@ -51,6 +51,10 @@ _FIRST_READ_SIZE = 512 - sys.getsizeof(b"")
 #: A green thread that sends and never waits gives way each time it has sent so many.
 _TURN = 64
 
+#: Seconds for a view to answer what came before an error, and between looks whether it has.
+_GRACE = 1.0
+_LOOK = 0.01
+
 #: Reads, and frames out of them, to look at before a client that is gone is over.
 _LAST_READS = 16
 _LAST_FRAMES = 1024
@@ -152,7 +156,10 @@ class Connection:
         if not alive:
             self._end()
             return
-        self._receive(pending)
+        if pending:
+            self._receive(pending)
+        else:
+            self._incoming.set_pace()
         if _farewell is not None:
             self.close(_farewell)
 
@@ -225,15 +232,18 @@ class Connection:
             self._on_close(end)
         elif end is not None:
             self._close_received = True  # nothing that follows has a meaning
-            if self._queue:
-                # What came before is in order, and a view that waits may answer it first.
-                self._hub.schedule_call_global(0, self.close, end.code, end.reason)
-            else:
-                self.close(end.code, end.reason)
+            self._fail(end.code, end.reason, _GRACE)
         if self._waiter is None or not self._queue:  # it takes one first, see _settle
             self._incoming.set_pace()
         if not alive:
             self._on_broken()
+
+    def _fail(self, code: int, reason: str, patience: float) -> None:
+        """Close; but what came before is in order, and the view may answer it first."""
+        if self._queue and patience > 0 and not self._over:
+            self._hub.schedule_call_global(_LOOK, self._fail, code, reason, patience - _LOOK)
+        else:
+            self.close(code, reason)
 
     def _on_turn(self) -> None:
         if self._is_at_end:

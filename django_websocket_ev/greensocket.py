@@ -20,7 +20,6 @@ with quiet():
     from eventlet.green.ssl import GreenSSLSocket
     from eventlet.greenio import GreenSocket
     from eventlet.hubs import get_hub
-    from eventlet.wsgi import WSGI_LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,9 +124,8 @@ def reset_on_close(sock: Any) -> None:
 def give_back(sock: Any) -> None:
     """Return the socket to its server, which still wants to write a response.
 
-    eventlet's asks the flag first; any other finds the socket shut down for writing.
+    It finds the socket shut down for writing.
     """
-    WSGI_LOCAL.already_handled = True
     with suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
     if is_tls(sock):

@@ -92,7 +92,6 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         The handler holds 24 KiB of buffers, and the request's head in three forms.
         """
         self.conn_state[NEXT] = converse
-        wsgi.WSGI_LOCAL.already_handled = True
         # They lead back here; and a request for a WebSocket has no body.
         for name in ("eventlet.set_idle", "headers_raw", OWN_SERVER):
             del self.environ[name]
@@ -131,6 +130,9 @@ class _Head:
 def wait_for_turn() -> None:
     """Have others served before this request, where a lot of them come at once."""
     hub = get_hub()
+    line = get_line(hub)
+    if line.passes():
+        return
     current: Any = eventlet.getcurrent()
     is_waiting = True
 
@@ -138,7 +140,7 @@ def wait_for_turn() -> None:
         if is_waiting:
             current.switch()
 
-    get_line(hub).stand(go)
+    line.stand(go)
     try:
         hub.switch()
     finally:

@@ -7,6 +7,7 @@ finds out; it is kept with the request.
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse
@@ -44,13 +45,14 @@ def prepare(request: HttpRequest) -> Opening | Refusal | None:
     found: Any = getattr(request, "_websocket_opening", _no)
     if found is not _no:
         return found  # type: ignore[no-any-return]
+    meta = request.META
     wants: Opening | Refusal | None
+
+    def header(name: str) -> str:
+        return str(meta.get(_key(name), ""))
+
     try:
-        wants = handshake.parse(
-            request.META["REQUEST_METHOD"],
-            http_version(request.META),
-            lambda name: _header(request.META, name),
-        )
+        wants = handshake.parse(meta["REQUEST_METHOD"], http_version(meta), header)
     except Refusal as refusal:
         wants = refusal
     request._websocket_opening = wants  # type: ignore[attr-defined]
@@ -59,9 +61,10 @@ def prepare(request: HttpRequest) -> Opening | Refusal | None:
     return wants
 
 
-def _header(meta: dict[str, Any], name: str) -> str:
-    key = _UNPREFIXED.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
-    return str(meta.get(key, ""))
+@cache
+def _key(name: str) -> str:
+    """Return the name of a header in the environ (PEP 3333)."""
+    return _UNPREFIXED.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
 
 
 def refuse(

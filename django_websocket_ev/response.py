@@ -50,7 +50,7 @@ class WebSocketResponse(HttpResponseBase):
         view: Callable[[], Any],
         place: Place,
     ) -> None:
-        super().__init__()
+        super().__init__(content_type="")  # any but its own, which takes longer to make
         del self.headers["Content-Type"]
         self._request = request
         self._opening = opening

@@ -9,6 +9,7 @@ ours.
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -102,6 +103,7 @@ class Server:
 
     def serve(self) -> None:
         """Serve until :meth:`stop` is called and everybody has left, or was cut."""
+        freeze()
         welcome_all()
         acceptor = eventlet.spawn(accept, self._listener, self._on_accept)
         acceptor.link(lambda _: self.stop())  # it ends by itself only when it fails
@@ -280,6 +282,16 @@ def raise_file_limit(connections: int | None = None) -> None:
             soft,
             connections,
         )
+
+
+def freeze() -> None:
+    """Have the garbage collector leave alone what is here before the first client.
+
+    That is most of what a small site has, it stays for good, and everybody waits while
+    the collector looks through it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def watch_hub(seconds: float) -> None:

@@ -24,6 +24,8 @@ FRAMES = 64
 #: Seconds for the line in a turn of the hub, and for those who are served out of it.
 _TURN = 0.005
 
+#: Seconds that a request is taken to need.
+_REQUEST = 0.001
 
 #: How many have their turn whatever the clock says: it runs on where others have the core.
 _AT_LEAST = 8
@@ -53,16 +55,34 @@ class Line:
         try:
             callback(data)
         finally:
-            self._left -= monotonic() - begun
-            if self._left < _TURN / 2 and self._renewal is None:
-                # The next turn begins with it. Where little is used, the clock will do.
-                self._renewal = self._hub.schedule_call_global(0, self._renew)
+            self._use(monotonic() - begun)
         return True
 
     def _renew(self) -> None:
         self._renewed_at = monotonic()
         self._left = _TURN
         self._renewal = None
+
+    def passes(self) -> bool:
+        """Whether a request may go on at once: nobody stands in line, and there is time left.
+
+        It is taken to need a millisecond. It may wait meanwhile, so a clock would not tell.
+        """
+        if self._is_moving:
+            return False
+        now = monotonic()
+        if now - self._renewed_at > 2 * _TURN:
+            self._renew()
+        if self._left <= 0:
+            return False
+        self._use(_REQUEST)
+        return True
+
+    def _use(self, seconds: float) -> None:
+        self._left -= seconds
+        if self._left < _TURN / 2 and self._renewal is None:
+            # The next turn begins with it. Where little is used, the clock will do.
+            self._renewal = self._hub.schedule_call_global(0, self._renew)
 
     def stand(self, callback: Callable[[], None]) -> None:
         """Have the hub call ``callback()`` when it is its turn."""

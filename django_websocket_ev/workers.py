@@ -32,7 +32,7 @@ from django_websocket_ev.connection import close_all
 from django_websocket_ev.greensocket import has_input
 from django_websocket_ev.http_handler import NO_BODY, share_names, wait_for_turn
 from django_websocket_ev.protocol.close import GOING_AWAY, SERVICE_RESTART
-from django_websocket_ev.server import accept, raise_file_limit, watch_hub
+from django_websocket_ev.server import accept, freeze, raise_file_limit, watch_hub
 from django_websocket_ev.transport import OWN_SERVER
 
 if TYPE_CHECKING:
@@ -237,6 +237,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             if options.hub_watchdog is not None:
                 watch_hub(options.hub_watchdog)
             self._request_timeout = options.request_timeout
+        freeze()
         tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         acceptors = []
         for listener in self.sockets:
