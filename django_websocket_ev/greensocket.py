@@ -20,6 +20,7 @@ with quiet():
     from eventlet.green.ssl import GreenSSLSocket
     from eventlet.greenio import GreenSocket
     from eventlet.hubs import get_hub
+    from eventlet.wsgi import WSGI_LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,11 @@ def reset_on_close(sock: Any) -> None:
     """
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+
+
+def silence_handler() -> None:
+    """Have eventlet's handler of the request that is being served write no response."""
+    WSGI_LOCAL.already_handled = True
 
 
 def give_back(sock: Any) -> None:

@@ -62,9 +62,9 @@ def _take_over_eventlet(environ: Mapping[str, Any]) -> tuple[Any, bytes]:
     rfile = environ["eventlet.input"].rfile
     if not hasattr(rfile, "peek"):
         return sock, b""  # our own server has read the head and nothing else
-    from eventlet.wsgi import WSGI_LOCAL
+    from django_websocket_ev.greensocket import silence_handler
 
-    WSGI_LOCAL.already_handled = True  # or its handler would write a response
+    silence_handler()
     timeout = sock.gettimeout()
     sock.setblocking(False)  # peek() reads where the buffer is empty
     try:
