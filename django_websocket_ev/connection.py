@@ -89,7 +89,7 @@ class Connection:
 
     # One line a word would be a page: there are thousands of these in a process.
     __slots__ = (
-        *("_sock", "_recv", "_send", "_read_size", "_hub", "_options", "_line", "_reads"),
+        *("_sock", "_recv", "_send", "_read_size", "_hub", "_options", "_line", "_reads", "_turns"),
         *("_incoming", "_feed_whole", "_queue", "_outgoing", "_heartbeat"),
         *("_waiter", "_finisher", "_timer"),
         *("_close_sent", "_close_received", "_is_at_end", "_over"),
@@ -131,6 +131,8 @@ class Connection:
         self._queue = self._incoming.queue
         #: Reads that did not take the short way.
         self._reads = 0
+        #: The hub's, when the view last gave way.
+        self._turns = 0
         self._outgoing = Outgoing(
             self._hub,
             sock,
@@ -360,7 +362,14 @@ class Connection:
             raise self._error()
         count = self.messages_out = self.messages_out + messages
         if not count % _TURN and messages:
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Let others run, unless they did since the last time: most views wait between."""
+        turns = getattr(self._hub, "turns", -1)
+        if turns in (-1, self._turns):
             sleep(0)
+        self._turns = turns
 
     def write_small(self, frame: bytes) -> None:
         """Do as :meth:`write` with a small frame that is a message: the hot path."""
@@ -379,7 +388,7 @@ class Connection:
             return
         count = self.messages_out = self.messages_out + 1
         if not count % _TURN:
-            sleep(0)
+            self._give_way()
 
     def _on_sent(self) -> None:
         self._reads += 1  # it takes what it gets, so it lives

@@ -31,6 +31,9 @@ class Hub(epolls.Hub):  # type: ignore[misc]
     running: bool
     stopping: bool
 
+    #: How often everybody has had their turn.
+    turns = 0
+
     #: Whether this system has what it needs, as eventlet asks.
     is_available = staticmethod(epolls.is_available)
 
@@ -73,6 +76,7 @@ class Hub(epolls.Hub):  # type: ignore[misc]
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until there are events, ``seconds`` at most, and have them dealt with."""
+        self.turns += 1
         readers: dict[int, Any] = self.listeners[self.READ]
         writers: dict[int, Any] = self.listeners[self.WRITE]
         if not readers and not writers:
