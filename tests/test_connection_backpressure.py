@@ -1,5 +1,6 @@
 """A client that does not read, a view that does not: either waits, and nobody else does."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -204,3 +205,19 @@ def test_a_ping_is_answered_while_a_stream_keeps_the_buffer_full(server):
         rawclient.has_read(other)
         frames = (client.read_frame() for _ in range(1000))
         assert (PONG, b"still there?", True) in frames
+
+
+def test_a_view_that_sends_and_never_waits_lets_others_speak(server, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with (
+        rawclient.connect(server, "/talks/") as client,
+        rawclient.connect(server, "/talks/") as other,
+    ):
+        client.send(rawclient.text(str(pipe)))
+        assert client.read_text() == "I hold the hub"
+        other.send(rawclient.text("stop"))
+        pipe.open("w").close()
+        while (said := client.read_text()) == "and":
+            pass
+        assert said == "stop"

@@ -21,4 +21,24 @@ def answers(request):
                 pass
 
 
-urlpatterns = [path("answers/", answers)]
+heard = []
+
+
+@require_websocket
+def talks(request):
+    """Sends a thousand messages and never waits, unless somebody else says something."""
+    for message in request.websocket:
+        heard.append(message)
+        if message.startswith("/"):
+            heard.clear()
+            request.websocket.send("I hold the hub")
+            with open(message):
+                pass
+            for _ in range(1000):
+                request.websocket.send("and")
+                if heard:
+                    break
+            request.websocket.send(", ".join(heard))
+
+
+urlpatterns = [path("answers/", answers), path("talks/", talks)]
