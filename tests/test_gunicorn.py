@@ -126,6 +126,12 @@ def test_a_websocket_leaves_its_request_behind(ours):
         assert "gunicorn" not in callers
 
 
+def test_the_collector_leaves_alone_what_was_there_before_the_clients(ours):
+    with ours.start() as running:
+        facts = requests.get(running.url("/accept/"), timeout=PATIENCE).json()
+        assert facts["objects that no collector sees"] > 10_000  # Django is more than that
+
+
 def test_a_websocket_that_exits_takes_nobody_with_it(ours):
     with ours.start() as running, echoing(running):
         with connect(running.ws("/end/exit/")) as websocket:

@@ -142,6 +142,11 @@ def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one(site):
     assert soft == (1024 if os.environ.get("EVENTLET_HUB") == "selects" else hard)
 
 
+def test_the_collector_leaves_alone_what_was_there_before_the_clients(site):
+    facts = requests.get(site.url("/accept/")).json()
+    assert facts["objects that no collector sees"] > 10_000  # Django is more than that
+
+
 def test_requests_and_websockets_are_logged(site):
     with connect(site.ws("/require/chat/")) as websocket:
         ask(websocket)

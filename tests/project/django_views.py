@@ -1,5 +1,6 @@
 """Views for the tests of the Django surface: decorators, middleware, sessions, settings."""
 
+import gc
 import os
 import resource
 import time
@@ -35,6 +36,7 @@ def facts(request):
         "atomic": connection.in_atomic_block,
         "process": os.getpid(),
         "patched": bootstrap.is_patched(),
+        "objects that no collector sees": gc.get_freeze_count(),
         "open files": resource.getrlimit(resource.RLIMIT_NOFILE),
     }
 
