@@ -51,8 +51,7 @@ _FIRST_READ_SIZE = 512 - sys.getsizeof(b"")
 #: A green thread that sends and never waits gives way each time it has sent so many.
 _TURN = 64
 
-#: Seconds for a view to answer what came before an error, and between looks whether it has.
-_GRACE = 1.0
+#: Seconds between looks whether the view has taken what came before an error.
 _LOOK = 0.01
 
 #: Reads, and frames out of them, to look at before a client that is gone is over.
@@ -234,7 +233,7 @@ class Connection:
             self._on_close(end)
         elif end is not None:
             self._close_received = True  # nothing that follows has a meaning
-            self._fail(end.code, end.reason, _GRACE)
+            self._fail(end.code, end.reason, self._options.close_timeout)
         if self._waiter is None or not self._queue:  # it takes one first, see _settle
             self._incoming.set_pace()
         if not alive:

@@ -126,3 +126,23 @@ def test_an_error_does_not_overtake_the_messages_before_it(server, count):
         client.send(*map(rawclient.text, messages), rawclient.frame(0x3))
         assert [client.read_text() for _ in messages] == messages
         assert client.read_close()[0] == 1002
+
+
+def test_an_error_waits_for_a_view_that_is_elsewhere(server):
+    with Scene(server) as scene, rawclient.connect(server, scene.path("/answers/")) as client:
+        client.send(rawclient.text("wait"))
+        assert scene.note() == "waits"
+        client.send(rawclient.text("next"), rawclient.frame(0x3))
+        with rawclient.connect(server, "/echo/") as other:  # the server has read that by then
+            other.send(rawclient.text("echo"))
+            assert other.read_text() == "echo"
+        scene.open()
+        assert [client.read_text(), client.read_text()] == ["wait", "next"]
+        assert client.read_close()[0] == 1002
+
+
+def test_an_error_waits_no_longer_than_a_closing_handshake(server):
+    with Scene(server) as scene, rawclient.connect(server, scene.path("/closed_busy/")) as client:
+        client.send(rawclient.text("next"), rawclient.frame(0x3))
+        assert client.read_close()[0] == 1002
+        assert scene.note() == "ended"

@@ -231,6 +231,16 @@ def closed_first(request, name):
     request.websocket.wait()
 
 
+@require_websocket(close_timeout=0.05)
+def closed_busy(request):
+    """Does not hear what comes, only that it is over."""
+    for _ in turns():
+        if request.websocket.closed:
+            note(request, "ended")
+            return
+        time.sleep(0)
+
+
 @require_websocket(max_message_size=1000, close_timeout=0.05)
 def small(request):
     """As ``hears``, for small messages; a client that errs is not given much time."""
@@ -305,6 +315,7 @@ urlpatterns = [
     path("closes_first/<name>/", closes_first),
     path("closes_unread/", closes_unread),
     path("closed_first/<name>/", closed_first),
+    path("closed_busy/", closed_busy),
     path("small/", small),
     path("narrow/", narrow),
     path("takes_its_leave/<int:number>/", takes_its_leave),
