@@ -284,13 +284,15 @@ def raise_file_limit(connections: int | None = None) -> None:
         )
 
 
-def freeze() -> None:
+def freeze(*, is_shared: bool = False) -> None:
     """Have the garbage collector leave alone what is here before the first client.
 
     That is most of what a small site has, it stays for good, and everybody waits while
-    the collector looks through it.
+    the collector looks through it. What ``is_shared`` with the process that this was forked
+    from is not looked through at all: to look is to write, and so to have a copy.
     """
-    gc.collect()
+    if not is_shared:
+        gc.collect()
     gc.freeze()
 
 

@@ -237,7 +237,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
             if options.hub_watchdog is not None:
                 watch_hub(options.hub_watchdog)
             self._request_timeout = options.request_timeout
-        freeze()
+        freeze(is_shared=self.cfg.preload_app)
         tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         acceptors = []
         for listener in self.sockets:
