@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench.grid import grid
 from bench.load import Sample
 from bench.measure import (
     machine,
@@ -222,16 +223,24 @@ def weigh(entry: Entry, talks: bool, given: argparse.Namespace) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
+    head = (
+        *("server", "bytes", "messages/s", "CPU us/msg"),
+        *("against", "quartiles", "on the wire", "load core"),
+    )
     lines = [
-        f"{'bytes':>6}  {'server':<36}{'messages/s':>11}{'CPU us/msg':>12}{'against':>9}"
-        f"{'quartiles':>13}{'on the wire':>13}{'load core':>11}"
-    ]
-    lines += [
-        f"{row.size:>6,}  {row.name:<36}{row.rate:>11,.0f}{row.cpu:>12.1f}{row.against:>9.2f}"
-        f"{f'{row.low:.2f} - {row.high:.2f}':>13}{row.ratio:>13.1%}{row.load_share:>11.0%}"
+        (
+            row.name,
+            f"{row.size:,}",
+            f"{row.rate:,.0f}",
+            f"{row.cpu:.1f}",
+            f"{row.against:.2f}",
+            f"{row.low:.2f} - {row.high:.2f}",
+            f"{row.ratio:.1%}",
+            f"{row.load_share:.0%}",
+        )
         for row in rows
     ]
-    return "\n".join(lines)
+    return grid([head, *lines], head=1)
 
 
 def arguments() -> argparse.Namespace:
@@ -266,9 +275,8 @@ def main() -> None:
         print(table([*rows, *small]))
         print("\nagainst: CPU per message against the first server of that size")
     if weights:
-        print(f"\n{'idle sockets of ours':<36}{'KiB each':>9}")
-        for name, weight in weights.items():
-            print(f"{name:<36}{weight:>9.1f}")
+        lines = [(name, f"{weight:.1f}") for name, weight in weights.items()]
+        print(f"\n{grid([('idle sockets of ours', 'KiB each'), *lines], head=1)}")
     if given.json:
         figures = {
             "machine": machine(),

@@ -24,6 +24,7 @@ import uvloop
 from picows import WSFrame, WSMsgType
 
 from bench import postgres
+from bench.grid import grid
 from bench.load import Client, connect, disconnect
 from bench.measure import machine, percentile, pinned_to, raise_file_limit, two_cores
 from bench.servers import RUNWSSERVER, Server, ServerError, python, serving
@@ -217,17 +218,25 @@ def evaluate(server: str, name: str, clients: Sequence[Asking], most: int, took:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as text."""
+    head = (
+        *("server", "act", "messages", "errors"),
+        *("connections", "answers/s", "p50 s", "p99 s"),
+    )
     lines = [
-        f"{'server':<40}{'act':<22}{'messages':>9}{'errors':>8}{'connections':>13}"
-        f"{'answers/s':>11}{'p50 s':>8}{'p99 s':>8}"
-    ]
-    lines += [
-        f"{row.server:<40}{row.act:<22}{row.messages:>9,}{row.errors:>8,}{row.connections:>13}"
-        f"{row.rate:>11,.0f}{row.p50:>8.2f}{row.p99:>8.2f}"
+        (
+            row.server,
+            row.act,
+            f"{row.messages:,}",
+            f"{row.errors:,}",
+            f"{row.connections}",
+            f"{row.rate:,.0f}",
+            f"{row.p50:.2f}",
+            f"{row.p99:.2f}",
+        )
         for row in rows
     ]
     seen = {f"{row.server}: {row.error.split('FATAL: ')[-1].strip()}" for row in rows if row.error}
-    return "\n".join([*lines, "", *sorted(seen)])
+    return "\n".join([grid([head, *lines], head=1, texts=2), "", *sorted(seen)])
 
 
 def arguments() -> argparse.Namespace:

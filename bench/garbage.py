@@ -25,12 +25,12 @@ from typing import Any
 
 from bench.collector import WAYS
 from bench.compiled import compile_all
+from bench.grid import grid
 from bench.measure import machine, pinned_to, raise_file_limit, two_cores
 from bench.peers.known import OURS, PEERS
 from bench.player import Player
 from bench.scenarios import SCENARIOS
 from bench.servers import Running, Server, serving
-from bench.tables import grid
 
 HEAD = (
     ("way", "while", "collections", "of all", "longest", "together", "p99", "worst"),

@@ -25,6 +25,7 @@ from pathlib import Path
 from statistics import mean
 from urllib.request import ProxyHandler, build_opener
 
+from bench.grid import grid
 from bench.measure import (
     machine,
     percentile,
@@ -184,16 +185,19 @@ def evaluate(act: Act, paced: Paced) -> Row:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as text."""
+    head = ("meanwhile", "for s", "messages", "lost", "p50 ms", "p99 ms", "max ms", "starved")
     lines = [
-        f"{'meanwhile':<30}{'for s':>7}{'messages':>10}{'lost':>6}"
-        f"{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'starved':>9}"
-    ]
-    lines += [
-        f"{row.name:<30}{row.seconds:>7.2f}{row.messages:>10,}{row.unanswered:>6}"
-        f"{row.p50 * 1e3:>9.2f}{row.p99 * 1e3:>9.2f}{row.worst * 1e3:>9.2f}{row.starved:>9.0%}"
+        (
+            row.name,
+            f"{row.seconds:.2f}",
+            f"{row.messages:,}",
+            f"{row.unanswered}",
+            *(f"{seconds * 1e3:.2f}" for seconds in (row.p50, row.p99, row.worst)),
+            f"{row.starved:.0%}",
+        )
         for row in rows
     ]
-    return "\n".join(lines)
+    return grid([head, *lines], head=1)
 
 
 def verdict(rows: Sequence[Row], paced: Paced) -> bool:

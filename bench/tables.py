@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.grid import grid
 from bench.peers.known import FLOOR, PEERS
 
 # Parts of a core. Above the first the load generator may have been the slower of the two; where
@@ -109,19 +110,3 @@ def table(scenario: Record) -> str:
     if any(row["peer"] == FLOOR for row in scenario["rows"]) and scenario["kind"] == "echo":
         notes.append(f"{PEERS[FLOOR].title}: no server, but what the load generator can do.")
     return "\n\n".join([grid(lines), *notes, *rest])
-
-
-def grid(lines: Sequence[Sequence[str]]) -> str:
-    """A simple table whose first two lines are its head; figures stand to the right."""
-    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
-    rule = "  ".join("=" * max(1, width) for width in widths)
-    written = []
-    for number, line in enumerate(lines):
-        # To the left in the head: what is indented there would be a quotation.
-        justify = str.ljust if number < 2 else str.rjust
-        cells = [line[0].ljust(widths[0])]
-        cells += [justify(cell, width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        written.append("  ".join(cells).rstrip())
-        if number == 1:
-            written.append(rule)
-    return "\n".join([rule, *written, rule])

@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.grid import grid
 from bench.hostile import wire
 from bench.hostile.kinds import MESSAGE_SIZE, Kind, kinds
 from bench.hostile.load import Report
@@ -270,29 +271,32 @@ def newcomer(took: Sequence[float | None]) -> str:
 def table(rows: Sequence[Row]) -> str:
     """The rows as text: first how the honest ones fared, then what the hostile ones met."""
     lines = [
-        f"{'':<16}{'p99 ms':>9}{'':>18}{'max ms':>9}{'':>9}  {'newcomers,':<22}{'RSS MiB':>7}",
-        f"{'kind':<16}{'before':>9}{'during':>9}{'after':>9}{'during':>9}{'after':>9}"
-        f"  {'slowest, ms':<22}{'before':>7}{'most':>7}{'after':>7}"
-        f"{'core':>7}{'starved':>9}{'lost':>6}",
+        ("", "p99 ms", "", "", "max ms", "", "newcomers,", "RSS MiB", "", "", "", "", ""),
+        (
+            *("kind", "before", "during", "after", "during", "after", "slowest, ms"),
+            *("before", "most", "after", "core", "starved", "lost"),
+        ),
     ]
+    ends = [("kind", "bounded by", "what became of them")]
     for row in rows:
-        memory = "".join(f"{size / 2**20:>7.0f}" for size in row.resident)
-        unanswered = sum(e.unanswered for e in (row.before, row.during, row.after))
+        phases = (row.before, row.during, row.after)
         lines.append(
-            f"{row.kind:<16}{milliseconds(row.before.p99):>9}{milliseconds(row.during.p99):>9}"
-            f"{milliseconds(row.after.p99):>9}{milliseconds(row.during.worst):>9}"
-            f"{milliseconds(row.after.worst):>9}  {newcomer(row.newcomers):<22}{memory}"
-            f"{row.server_share:>7.0%}{row.starved:>9.0%}{row.lost + unanswered:>6}"
+            (
+                row.kind,
+                *(milliseconds(phase.p99) for phase in phases),
+                *(milliseconds(phase.worst) for phase in phases[1:]),
+                newcomer(row.newcomers),
+                *(f"{size / 2**20:.0f}" for size in row.resident),
+                f"{row.server_share:.0%}",
+                f"{row.starved:.0%}",
+                f"{row.lost + sum(phase.unanswered for phase in phases)}",
+            )
         )
-    lines += ["", f"{'kind':<16}{'bounded by':<54}what became of them"]
-    for row in rows:
         fates = ", ".join(f"{number:,} x {fate}" for fate, number in row.fates.items())
         if row.taken > 2**20:
             fates += f"; {row.taken / 2**20:,.0f} MiB read"
-        lines.append(
-            f"{row.kind:<16}{row.bound:<54}{fates}{'' if row.as_meant else '  NOT AS MEANT'}"
-        )
-    return "\n".join(lines)
+        ends.append((row.kind, row.bound, f"{fates}{'' if row.as_meant else '  NOT AS MEANT'}"))
+    return f"{grid(lines)}\n\n{grid(ends, head=1, texts=3)}"
 
 
 def arguments(known: Sequence[str]) -> argparse.Namespace:
