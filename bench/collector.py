@@ -13,7 +13,7 @@ OLDEST = 2
 WAYS = {
     "as it is": lambda: None,
     "gc.freeze()": lambda: None,  # once the clients are there, see `Collector._tell`
-    "gc.set_threshold(50_000, 20, 100)": lambda: gc.set_threshold(50_000, 20, 100),
+    "gc.set_threshold(20_000, 5, 100)": lambda: gc.set_threshold(20_000, 5, 100),
     "gc.disable()": gc.disable,
 }
 

@@ -104,7 +104,7 @@ def main() -> None:
             print(way, file=sys.stderr)
             rows += measure(way, given, Path(name))
     print(", ".join(f"{name} {value}" for name, value in machine().items()))
-    print(grid([*HEAD, *rows]))
+    print(grid([*HEAD, *rows], texts=2))
 
 
 if __name__ == "__main__":
