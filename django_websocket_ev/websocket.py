@@ -164,9 +164,9 @@ class WebSocket:
                 self._connection.write_small(SHORT_TEXT[size] + frame)
                 return
             if size < LARGE:
-                frame = build_header(TEXT, size) + frame
-            else:
-                header = build_header(TEXT, size)
+                self._connection.write_small(build_header(TEXT, size) + frame)
+                return
+            header = build_header(TEXT, size)
         elif self._connection.closed:
             frame = b""  # not sent: send(wait()) is no TypeError when the client has left
         elif type(message) is bytes and len(message) >= LARGE and self._deflater is None:

@@ -105,13 +105,22 @@ def test_limits_change_when_events_come_and_not_which(stream, steps):
     assert [plain(event) for event in events] == receive(stream, max_message_size=LIMIT)
 
 
-# The short way: one read that is one short text.
+# The short way: one read that is one message, and not long.
 
 
-@pytest.mark.parametrize("text", ["", "a", EURO, "x" * 125])
-def test_the_short_way_takes_one_short_text(text):
+@pytest.mark.parametrize("text", ["", "a", EURO, "x" * 125, "x" * 126, "x" * 4096, EURO * 1000])
+def test_the_short_way_takes_one_text(text):
     receiver = Receiver()
     assert receiver.feed_whole(frame(TEXT, text.encode())) == text
+    assert receiver.feed(frame(PING)) == [Ping(b"")]
+
+
+@pytest.mark.parametrize("payload", [b"", b"a", b"\xff" * 125, b"\xff" * 126, b"\xff" * 4096])
+def test_the_short_way_takes_one_binary_message(payload):
+    receiver = Receiver()
+    message = receiver.feed_whole(frame(BINARY, payload))
+    assert type(message) is bytes
+    assert message == payload
     assert receiver.feed(frame(PING)) == [Ping(b"")]
 
 
@@ -122,12 +131,20 @@ def test_the_short_way_takes_one_short_text(text):
         frame(TEXT, b"a")[:-1],
         frame(TEXT, b"a") + b"\x81",
         frame(TEXT, b"a") + frame(TEXT, b"b"),
-        frame(TEXT, b"x" * 126),
+        frame(TEXT, b"x" * 126)[:-1],
+        frame(TEXT, b"x" * 126) + b"\x81",
+        frame(TEXT, b"x" * 126)[:3],
+        frame(TEXT, b"x" * 4097),
+        frame(TEXT, b"x" * 65536),
+        frame(TEXT, b"x" * 125 + b"\xff"),
+        b"\x81\xfe\x00\x01" + bytes(5),  # a length that is not minimal
+        b"\x81\xff" + bytes(131),  # the length of 64 bits that would do for 127
+        frame(TEXT, b"x" * 126, mask=b"") + bytes(4),
+        frame(BINARY, b"a" * 200, fin=False),
         frame(TEXT, b"a", fin=False),
         frame(TEXT, b"a", rsv=1),
         frame(TEXT, b"a", mask=b"") + bytes(4),
         frame(TEXT, b"\xff"),
-        frame(BINARY, b"a"),
         frame(PING, b"a"),
         frame(CLOSE),
     ],
@@ -155,6 +172,8 @@ def test_the_short_way_is_shut_while_anything_is_pending(before):
     receiver = Receiver()
     receiver.feed(before)
     assert receiver.feed_whole(frame(TEXT, b"abc")) is None
+    assert receiver.feed_whole(frame(TEXT, b"x" * 126)) is None
+    assert receiver.feed_whole(frame(BINARY, b"abc")) is None
 
 
 def test_the_short_way_opens_again_between_messages():
@@ -175,4 +194,13 @@ def test_the_short_way_knows_the_limit():
     receiver = Receiver(max_message_size=3)
     assert receiver.feed_whole(frame(TEXT, b"abc")) == "abc"
     assert receiver.feed_whole(frame(TEXT, b"abcd")) is None
+    assert receiver.feed_whole(frame(BINARY, b"abc")) == b"abc"
+    assert receiver.feed_whole(frame(BINARY, b"abcd")) is None
     assert Receiver(max_message_size=None).feed_whole(frame(TEXT, b"abc")) == "abc"
+
+
+def test_the_short_way_knows_the_limit_of_what_is_longer():
+    receiver = Receiver(max_message_size=200)
+    assert receiver.feed_whole(frame(TEXT, b"x" * 200)) == "x" * 200
+    assert receiver.feed_whole(frame(TEXT, b"x" * 201)) is None
+    assert Receiver(max_message_size=None).feed_whole(frame(BINARY, b"x" * 300)) == b"x" * 300

@@ -33,11 +33,15 @@ if TYPE_CHECKING:
 #: The first byte of a text message in a single frame, and of any.
 _WHOLE_TEXT = 0x80 | frames.TEXT
 _WHOLE = (_WHOLE_TEXT, 0x80 | frames.BINARY)
+_FIRSTS = tuple(bytes((first,)) for first in _WHOLE)
 
 _MASKED = 0x80
 
 #: Bytes of payload from which on a view of them is cheaper than a copy.
 _VIEWED = 4096
+
+#: Bytes that unmasking takes few microseconds for, in Python as well.
+_LONGER = 4096
 
 _MANY = 2**62
 
@@ -89,6 +93,7 @@ class Receiver:
         "_finished",
         "_inflater",
         "_mask",
+        "_max_longer",
         "_max_size",
         "_max_whole",
         "_message",
@@ -105,8 +110,9 @@ class Receiver:
     ) -> None:
         self._max_size = max_message_size
         self._inflater = inflater
-        # A message of up to this many bytes, whole in one read, takes the short way.
+        # Messages of up to so many bytes, whole in one read, take the short way, and a longer one.
         self._max_whole = 125 if max_message_size is None else min(125, max_message_size)
+        self._max_longer = _LONGER if max_message_size is None else min(_LONGER, max_message_size)
         #: What feed_whole() takes: where nothing is pending, no part of a frame and no fragment of
         #: a message, and where something is, which is none.
         self._whole_between = _whole_texts(self._max_whole)
@@ -128,18 +134,36 @@ class Receiver:
         """Whether a Close frame or an error has ended the stream."""
         return self._finished
 
-    def feed_whole(self, data: bytes) -> str | None:
-        """Take ``data`` if it is exactly one short text message, and return that.
+    def feed_whole(self, data: bytes) -> str | bytes | None:
+        """Take ``data`` if it is exactly one message that is not long, and return that.
 
-        Nearly every message in the world is: a text in one unfragmented frame,
-        which one read brings whole. None, with nothing taken, for all else.
+        Nearly every message in the world is one unfragmented frame, which one
+        read brings whole. None, with nothing taken, for all else.
         """
-        if self._whole.get(data[:2]) == len(data):
-            try:
+        try:
+            if self._whole.get(data[:2]) == len(data):
                 return apply_mask(data[6:], data[2:6]).decode()
-            except UnicodeDecodeError:
-                pass  # feed() says what is wrong
+            if self._whole and data[:1] in _FIRSTS:
+                return self._feed_longer(data)
+        except UnicodeDecodeError:
+            pass  # feed() says what is wrong
         return None
+
+    def _feed_longer(self, data: bytes) -> str | bytes | None:
+        """Do as :meth:`feed_whole` for what is no short text."""
+        size = data[1] - _MASKED if len(data) >= 6 else 127
+        payload_at = 6
+        if size == 126:
+            size = int.from_bytes(data[2:4], "big")
+            payload_at = 8
+            if size < 126:
+                return None  # feed() says what is wrong
+        elif size == 127:
+            return None
+        if len(data) != payload_at + size or not 0 <= size <= self._max_longer:
+            return None
+        payload = apply_mask(data[payload_at:], data[payload_at - 4 : payload_at])
+        return payload.decode() if data[0] == _WHOLE_TEXT else payload
 
     def feed(
         self, data: bytes, limit: int = _MANY, room: int = _MANY, turns: int = _MANY
