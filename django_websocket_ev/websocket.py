@@ -155,28 +155,31 @@ class WebSocket:
         anything else than the above, UnicodeEncodeError for a str that has no
         UTF-8 (a lone surrogate).
         """
-        header = b""
+        connection = self._connection
         if type(message) is str and self._deflater is None:
             # The hot path, as build_text() does it.
             frame = message.encode()
             size = len(frame)
             if size < 126:
-                self._connection.write_small(SHORT_TEXT[size] + frame)
-                return
-            if size < LARGE:
-                self._connection.write_small(build_header(TEXT, size) + frame)
+                connection.write_small(SHORT_TEXT[size] + frame)
                 return
             header = build_header(TEXT, size)
-        elif self._connection.closed:
-            frame = b""  # not sent: send(wait()) is no TypeError when the client has left
-        elif type(message) is bytes and len(message) >= LARGE and self._deflater is None:
+        elif type(message) is bytes and self._deflater is None:
             frame = message
             header = build_header(BINARY, len(frame))
         else:
-            if self._in_order:
-                self._connection.wait_for_room()
-            frame = self._build(message)
-        self._connection.write(frame, 1, self._in_order, header)
+            if connection.closed:
+                frame = b""  # not sent: send(wait()) is no TypeError when the client has left
+            else:
+                if self._in_order:
+                    connection.wait_for_room()
+                frame = self._build(message)
+            connection.write(frame, 1, self._in_order)
+            return
+        if len(frame) < LARGE:
+            connection.write_small(header + frame)
+        else:
+            connection.write(frame, header=header)
 
     def send_json(self, value: Any, encoder: type[json.JSONEncoder] = DjangoJSONEncoder) -> None:
         """Send ``value`` as a text message of JSON.
